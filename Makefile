@@ -1,0 +1,56 @@
+# make run | make demo | make test | make bench; `make help` lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: help run demo test format lint types bench clients lock clean
+
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+# Installed once; again only when the pins change.
+ifdef UV
+install = $(UV) pip sync --quiet --python $(BIN)/python $(1)
+make-venv = $(UV) venv --quiet --python $(PYTHON) $(VENV)
+else
+install = $(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement $(1)
+make-venv = $(PYTHON) -m venv $(VENV)
+endif
+
+$(BIN)/python:
+	$(make-venv)
+
+$(VENV)/.run: requirements.txt | $(BIN)/python
+	@test -f $(VENV)/.dev || $(call install,requirements.txt)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt | $(BIN)/python
+	@$(call install,requirements-dev.txt)
+	@touch $@ $(VENV)/.run
+
+run: $(VENV)/.run ## Serve on HOST:PORT (127.0.0.1:8000).
+	@$(BIN)/python -m app
+
+demo: $(VENV)/.run ## Fine-tune, watch, generate and fetch, once, against a server of its own.
+	@$(BIN)/python examples/demo.py $(if $(IMAGES),--images "$(IMAGES)")
+
+test: $(VENV)/.dev ## Every check: format, lint, types, import contracts, tests.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto -q
+
+format: $(VENV)/.dev ## Put the code into shape.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## Measure against a bare pass-through and the obvious service.
+	$(BIN)/python -m benchmarks
+
+clients: ## The official Replicate clients, old and new, against the sandbox, in an environment of their own.
+	@echo "see tests/clients"
+
+clean: ## Remove what the targets made, but no picture and no record.
+	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis

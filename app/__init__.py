@@ -1,0 +1,1 @@
+"""Fluxgate: a self-hosted REST service between applications and image models."""

@@ -1,0 +1,193 @@
+"""Every expected failure: its code, its title, its status, and the sentence for the caller.
+
+Tree: `AppError` > `InvalidRequestError`, `NotFoundError`s, `ConflictError`s, `AccessError`s,
+`ProviderError` > (`ProviderUnavailableError`, `ProviderRefusedError`, `ProviderAnswerLostError`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with one field; `message` names the value and what is allowed."""
+
+    field: str
+    message: str
+
+
+class AppError(Exception):
+    """An expected failure. `detail` is written for the caller, not for us."""
+
+    code: str = "internal_error"
+    title: str = "Internal error"
+    status_code: int = 500
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        job_id: str | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.job_id = job_id
+        self.retry_after = retry_after
+
+
+class InvalidRequestError(AppError):
+    """The request cannot be carried out as it is; `errors` says which fields and why."""
+
+    code = "invalid_request"
+    title = "The request is not valid"
+    status_code = 422
+
+    def __init__(self, errors: Sequence[FieldError], *, detail: str | None = None) -> None:
+        super().__init__(detail or " ".join(f"{e.field}: {e.message}" for e in errors), errors=errors)
+
+
+class PayloadTooLargeError(AppError):
+    """The body is larger than the service takes."""
+
+    code = "payload_too_large"
+    title = "The upload is too large"
+    status_code = 413
+
+
+class JobNotFoundError(AppError):
+    code = "job_not_found"
+    title = "Job not found"
+    status_code = 404
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"No job with id {job_id!r}.")
+
+
+class ImageNotFoundError(AppError):
+    code = "image_not_found"
+    title = "Image not found"
+    status_code = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No image with the name {name!r}.")
+
+
+class ModelNotFoundError(AppError):
+    """The provider knows no model of that name, or it has no version that can be run."""
+
+    code = "model_not_found"
+    title = "Model not found"
+    status_code = 404
+
+
+class StorageUnavailableError(AppError):
+    """Our own records cannot be read or written; nothing was sent to a provider."""
+
+    code = "storage_unavailable"
+    title = "The service cannot keep its records"
+    status_code = 503
+
+
+class IdempotencyKeyReusedError(AppError):
+    code = "idempotency_key_reused"
+    title = "The idempotency key belongs to another request"
+    status_code = 422
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"Idempotency-Key {key!r} was used with a different request; take a new key for this one."
+        )
+
+
+class AccessDeniedError(AppError):
+    """The caller may not use the service from where it is."""
+
+    code = "access_denied"
+    title = "Access denied"
+    status_code = 403
+
+
+class UnauthenticatedError(AppError):
+    """The API key is missing or wrong."""
+
+    code = "unauthenticated"
+    title = "An API key is needed"
+    status_code = 401
+
+
+class ProviderError(AppError):
+    """Something between us and the provider."""
+
+    code = "provider_error"
+    title = "The image provider has a problem"
+    status_code = 502
+
+
+class ProviderUnavailableError(ProviderError):
+    """Not reachable or overloaded; the request surely did not run. `retry_after` where it is known."""
+
+    code = "provider_unavailable"
+    title = "The image provider is not available"
+    status_code = 503
+
+
+class ProviderRefusedError(ProviderError):
+    """The provider understood and declined: our request, our token or our account is at fault.
+
+    `failure_code` is the `FailureCode` that a job gets from it, `upstream_status` the HTTP status seen.
+    """
+
+    code = "provider_refused"
+    title = "The image provider refused the request"
+    status_code = 502
+
+    def __init__(
+        self, detail: str, *, failure_code: str, upstream_status: int, errors: Sequence[FieldError] = ()
+    ) -> None:
+        super().__init__(detail, errors=errors)
+        self.failure_code = failure_code
+        self.upstream_status = upstream_status
+
+
+class ProviderAnswerLostError(ProviderError):
+    """No answer, or one that made no sense: the request may or may not have run."""
+
+    code = "provider_answer_lost"
+    title = "The image provider gave no usable answer"
+    status_code = 502
+
+
+class DownloadError(ProviderError):
+    """A finished picture could not be fetched. `gone` says that trying again is of no use."""
+
+    code = "download_failed"
+    title = "A picture could not be fetched"
+    status_code = 502
+
+    def __init__(self, detail: str, *, gone: bool = False) -> None:
+        super().__init__(detail)
+        self.gone = gone
+
+
+class JobFailedError(AppError):
+    """A job that a caller waited for did not succeed; status and title follow from why."""
+
+    def __init__(self, job_id: str, failure_code: str, detail: str) -> None:
+        super().__init__(detail, job_id=job_id)
+        self.code = failure_code
+        self.status_code, self.title = _FAILED_JOBS.get(failure_code, _FAILED_JOB_OTHERWISE)
+
+
+_FAILED_JOBS = {
+    "content_moderated": (400, "The picture was withheld by the provider's safety filter"),
+    "training_set_refused": (422, "The training set was refused"),
+    "canceled": (409, "The job was canceled"),
+    "provider_token_refused": (503, "The provider refused this service's token"),
+    "provider_out_of_credit": (503, "The provider takes no more work from this service"),
+    "provider_unavailable": (503, "The image provider is not available"),
+}
+_FAILED_JOB_OTHERWISE = (502, "The run failed at the provider")

@@ -1,0 +1,190 @@
+"""Builds the service and wires its parts; `uvicorn app.main:app` serves it."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypedDict
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from app.clock import Clock, SystemClock
+from app.config import Settings
+from app.cross_origin import CrossOrigin
+from app.problem_details import add_problem_details
+from app.request_ids import RequestIds
+from app.routers import (
+    fine_tune,
+    generate_image,
+    get_image,
+    jobs,
+    models,
+    service,
+    training_status,
+)
+from app.services.access import Access
+from app.services.images import ImageService
+from app.services.jobs import JobService
+from app.services.safe_fetch import UrlInspector
+from app.services.training_sets import TrainingSets
+
+if TYPE_CHECKING:
+    import httpx
+
+logger = logging.getLogger(__name__)
+
+MOST_CONNECTIONS = 4096
+"""To the provider at once: one for every generation that waits there."""
+
+PROVIDER_URL = "https://api.replicate.com/v1"
+"""Where the embedded sandbox answers: at Replicate's own address, on a transport that leads nowhere else."""
+
+SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox takes any; it is no secret
+
+USUAL_OVER = timedelta(days=7)
+"""Over which time the usual duration of each model's runs is taken."""
+
+DESCRIPTION = """
+Fine-tune FLUX on your own pictures, generate images, and keep every picture under a permanent address.
+Forms and JSON are accepted alike. Errors are `application/problem+json`.
+"""
+
+
+class State(TypedDict):
+    """What a request can reach; `app.dependencies` gives it types and names."""
+
+    jobs: JobService
+    images: ImageService
+    training_sets: TrainingSets
+    url_inspector: UrlInspector
+    access: Access
+    sync_wait: timedelta
+    provider_note: str
+    origins: list[str]
+
+
+def create_app(
+    *,
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    transport: "httpx.AsyncBaseTransport | None" = None,
+) -> FastAPI:
+    """The service. Without arguments, settings come from the environment when it starts.
+
+    `transport` stands in for the way to the provider: a `MockTransport`, or a sandbox of the caller's.
+    """
+    app = FastAPIOffline(
+        title="Fluxgate",
+        description=DESCRIPTION,
+        version="0.1.0",
+        lifespan=_lifespan(settings, clock or SystemClock(), transport),
+        redirect_slashes=False,
+    )
+    add_problem_details(app)
+    for module in (generate_image, get_image, fine_tune, training_status, jobs, models, service):
+        app.include_router(module.router)
+    app.add_middleware(CrossOrigin)
+    app.add_middleware(RequestIds)
+    return app
+
+
+def _lifespan(
+    given: Settings | None, clock: Clock, transport: "httpx.AsyncBaseTransport | None"
+) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
+        settings = given or Settings()
+        async with AsyncExitStack() as stack:
+            yield await _wired(settings, clock, transport, stack)
+
+    return lifespan
+
+
+async def _wired(
+    settings: Settings,
+    clock: Clock,
+    transport: "httpx.AsyncBaseTransport | None",
+    stack: AsyncExitStack,
+) -> State:
+    """Every part, started, and registered with `stack` to be closed in reverse order."""
+    import httpx
+
+    from app.services.job_door import JobDoor
+    from app.services.job_runs import JobRuns
+    from app.services.job_watchers import JobWatchers
+    from app.services.reconciler import Reconciler
+    from app.services.replicate_client import ReplicateClient
+    from app.storage.database import Database
+    from app.storage.files import ImageFiles
+    from app.storage.images import ImageRows
+    from app.storage.jobs import JobStore
+
+    database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'fluxgate.db'}")
+    stack.push_async_callback(database.aclose)
+    await database.start()
+    store = JobStore(database)
+
+    if transport is None:
+        transport = await _way_to_provider(settings, clock, stack)
+    http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, trust_env=False))
+    token = settings.replicate_api_token
+    provider = ReplicateClient(
+        http=http,
+        token=SANDBOX_TOKEN if settings.uses_sandbox else token.get_secret_value() if token else None,
+        base_url=PROVIDER_URL if settings.uses_sandbox else settings.replicate_base_url,
+        default_model=settings.replicate_model_name,
+        trainer=settings.replicate_trainer,
+        clock=clock,
+    )
+
+    images = ImageService(files=ImageFiles(settings.image_store), rows=ImageRows(database), clock=clock)
+    training_sets = TrainingSets(
+        directory=settings.training_images_dir,
+        limit_bytes=settings.training_upload_limit_mb * 1024 * 1024,
+        clock=clock,
+    )
+    watchers = JobWatchers()
+    usual = await store.usual_seconds(since=clock.now() - USUAL_OVER)
+    door = JobDoor(
+        store=store, images=images, provider=provider, watchers=watchers, clock=clock, usual_seconds=usual
+    )
+    runs = JobRuns(store=store, door=door, provider=provider, training_sets=training_sets, clock=clock)
+    stack.push_async_callback(runs.aclose)
+    await runs.start_holding()
+    reconciler = Reconciler(store=store, door=door, runs=runs, provider=provider, clock=clock)
+    stack.push_async_callback(reconciler.aclose)
+    await reconciler.start()
+    return State(
+        jobs=JobService(store=store, door=door, runs=runs, provider=provider, watchers=watchers, clock=clock),
+        images=images,
+        training_sets=training_sets,
+        url_inspector=UrlInspector(allow_private=settings.uses_sandbox),
+        access=Access(
+            api_keys=[settings.api_key] if settings.api_key else [], allow_open=settings.allow_open
+        ),
+        sync_wait=settings.sync_wait,
+        provider_note=settings.provider_note,
+        origins=settings.origins,
+    )
+
+
+async def _way_to_provider(
+    settings: Settings, clock: Clock, stack: AsyncExitStack
+) -> "httpx.AsyncBaseTransport":
+    """The embedded sandbox, or the network by aiohttp: httpx's own pool is the slower one by far."""
+    if settings.uses_sandbox:
+        from app.sandbox import Pace, SandboxTransport, create_sandbox
+
+        sandbox = create_sandbox(
+            directory=settings.data_dir / "sandbox",
+            clock=clock,
+            api_url=PROVIDER_URL,
+            pace=Pace().scaled(settings.sandbox_pace),
+        )
+        await stack.enter_async_context(sandbox.router.lifespan_context(sandbox))
+        return SandboxTransport(sandbox)
+    import httpx
+    from httpx_aiohttp import AiohttpTransport
+
+    return AiohttpTransport(limits=httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=30))

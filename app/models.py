@@ -1,0 +1,210 @@
+"""The nouns: jobs, images, and what is asked of a provider."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+
+
+class JobKind(StrEnum):
+    """What a job makes."""
+
+    GENERATION = "generation"
+    TRAINING = "training"
+
+
+class JobStatus(StrEnum):
+    """Where a job is in its life. `QUEUED` is ours: recorded, not yet known to the provider."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return self in _FINAL
+
+
+_FINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED})
+
+
+class FailureCode(StrEnum):
+    """Why a job did not succeed. Each one has a row in the error table of the documentation."""
+
+    CONTENT_MODERATED = "content_moderated"
+    PREDICTION_FAILED = "prediction_failed"
+    OUT_OF_MEMORY = "out_of_memory"
+    INTERRUPTED = "interrupted"
+    CANCELED = "canceled"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    OUTPUTS_LOST = "outputs_lost"
+    TRAINING_SET_REFUSED = "training_set_refused"
+    PROVIDER_REFUSED = "provider_refused"
+    PROVIDER_TOKEN_REFUSED = "provider_token_refused"  # noqa: S105 - a code, not a password
+    PROVIDER_OUT_OF_CREDIT = "provider_out_of_credit"
+    PROVIDER_UNAVAILABLE = "provider_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a job failed or was canceled; `detail` is a sentence for the caller."""
+
+    code: FailureCode
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come, as far as its log tells.
+
+    `phase` is one of `preparing`, `captioning`, `training`, `saving` for trainings. `percent` runs from 0
+    to 100, `eta_seconds` is the provider's own estimate, `loss` the last one printed.
+    """
+
+    phase: str
+    percent: int = 0
+    step: int | None = None
+    total_steps: int | None = None
+    eta_seconds: int | None = None
+    loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationRequest:
+    """A picture wanted, in our words.
+
+    `options` holds only what the caller gave (see `GenerateImageIn` for the names); what is missing gets
+    our default where the model takes it. Names we do not know are tried against the model's own schema.
+    """
+
+    prompt: str
+    model: str | None = None
+    seed: int | None = None
+    options: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRequest:
+    """A fine-tune wanted, in our words.
+
+    Exactly one of `training_images_url` and `training_set` (the SHA-256 of a stored zip) is set.
+    `secrets` (`hf_token`, `wandb_api_key`) are passed on and never stored.
+    """
+
+    trigger_word: str
+    training_images_url: str | None = None
+    training_set: str | None = None
+    destination: str | None = None
+    options: Mapping[str, JsonValue] | None = None
+    secrets: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a provider is asked to run, in the provider's words; everything needed to send it again.
+
+    `version` is the id to run, None for models that are run by name alone. `destination` (`owner/name`)
+    and `training_set` (the SHA-256 of a stored zip that still has to be uploaded) belong to trainings.
+    `expected_outputs` is how many pictures were asked for. `ignored` names what the caller gave and the
+    model cannot take.
+    """
+
+    provider: str
+    kind: JobKind
+    model: str
+    version: str | None
+    input: Mapping[str, JsonValue]
+    expected_outputs: int = 0
+    seed: int | None = None
+    destination: str | None = None
+    training_set: str | None = None
+    trigger_word: str | None = None
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What a finished training left behind: `version` as `owner/name:id`, `weights` as an address."""
+
+    version: str
+    weights: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture on our disk. `name` is its file name and the last part of its permanent address."""
+
+    name: str
+    job_id: str
+    position: int
+    media_type: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One generation or training, from the moment it is recorded.
+
+    `sent_at` is set before the provider is called: a job with `sent_at` and without `upstream_id` may or
+    may not run there. `unknown_since` says since when an answer is known to be lost. `attempt` counts
+    runs, from 1; `tried` holds the upstream ids of earlier ones. `due_at` is when somebody has to look
+    after the job next, None once it is final; `revision` grows by one with every change and is what compare-and-set compares.
+    `fetching_since` is set while finished
+    pictures are still to be fetched. `log_tail` holds the last lines of the run's log, `notice` a sentence for people about what is unusual.
+    """
+
+    id: str
+    order: Order
+    status: JobStatus
+    created_at: datetime
+    updated_at: datetime
+    deadline: datetime
+    due_at: datetime | None
+    revision: int = 1
+    attempt: int = 1
+    sent_at: datetime | None = None
+    unknown_since: datetime | None = None
+    fetching_since: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    predict_seconds: float | None = None
+    upstream_id: str | None = None
+    tried: tuple[str, ...] = ()
+    progress: Progress | None = None
+    log_tail: str = ""
+    notice: str | None = None
+    failure: Failure | None = None
+    result: TrainingResult | None = None
+    cancel_requested: bool = False
+    idempotency_key: str | None = None
+    request_digest: str | None = None
+    images: tuple[Image, ...] = ()
+
+    @property
+    def kind(self) -> JobKind:
+        """What the job makes."""
+        return self.order.kind
+
+    @property
+    def may_be_running(self) -> bool:
+        """Whether the provider may know a run of this job that we know no id of."""
+        return self.sent_at is not None and self.upstream_id is None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs, newest first; `next_cursor` asks for the ones before them, None at the end."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None = None

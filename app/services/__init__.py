@@ -1,0 +1,1 @@
+"""The verbs of the service, and one client per provider."""

@@ -1,0 +1,151 @@
+"""The one door: every change of a job's status goes through here and is a compare-and-set."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from weakref import WeakValueDictionary
+
+from app.clock import Clock
+from app.errors import (
+    AppError,
+    DownloadError,
+    JobNotFoundError,
+    ProviderError,
+    ProviderRefusedError,
+)
+from app.models import Failure, FailureCode, Job, JobKind, JobStatus, Order
+from app.services.images import ImageService
+from app.services.jobs import life
+from app.services.jobs.watchers import JobWatchers
+from app.services.provider import Provider, Report
+from app.storage.jobs import JobStore
+
+logger = logging.getLogger(__name__)
+
+
+class JobDoor:
+    """Takes in what is learnt about a job, from whichever side it came."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        images: ImageService,
+        provider: Provider,
+        watchers: JobWatchers,
+        clock: Clock,
+        usual_seconds: Mapping[str, float] | None = None,
+    ) -> None:
+        self._store = store
+        self._images = images
+        self._provider = provider
+        self._watchers = watchers
+        self._clock = clock
+        self._usual_seconds = dict(usual_seconds or {})
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def apply(self, job: Job, report: Report) -> Job:
+        """Take in a report. Pictures are on disk before the job is called succeeded."""
+        async with self._alone(job.id):
+            return await self._apply(job, report)
+
+    async def _apply(self, job: Job, report: Report) -> Job:
+        while True:
+            now = self._clock.now()
+            after = life.advance(job, report, now)
+            if after is job:
+                return await self._looked_at(job, now)
+            if after.status is JobStatus.SUCCEEDED and after.kind is JobKind.GENERATION:
+                after = await self._bring_home(job, after, report)
+            elif after.status in (JobStatus.STARTING, JobStatus.PROCESSING):
+                after = replace(after, due_at=self._next_look(after, now))
+            if await self._store.change(after):
+                self._announce(after)
+                return after
+            job = await self._get(job.id)
+
+    async def change(self, job: Job, step: Callable[[Job, datetime], Job | None]) -> Job:
+        """Apply one of `life`'s steps; None from `step` means that there is nothing to do any more."""
+        async with self._alone(job.id):
+            while True:
+                after = step(job, self._clock.now())
+                if after is None or job.status.is_final:
+                    return job
+                if await self._store.change(after):
+                    self._announce(after)
+                    return after
+                job = await self._get(job.id)
+
+    async def claim_sending(self, job: Job, order: Order) -> Job | None:
+        """Mark the job as sent, with the order that goes out; None if somebody else did.
+
+        Whoever gets the job back is the only one who may call the provider: nothing is sent twice.
+        """
+        after = life.sent(replace(job, order=order), self._clock.now())
+        if await self._store.change(after):
+            self._announce(after)
+            return after
+        return None
+
+    async def refused(self, job: Job, error: ProviderRefusedError) -> Job:
+        """End the job with the provider's refusal."""
+        failure = Failure(FailureCode(error.failure_code), error.detail)
+        return await self.change(job, lambda j, now: life.ended(j, JobStatus.FAILED, failure, now))
+
+    async def held_back(self, job: Job, error: AppError) -> Job:
+        """Keep the job for later: it surely did not run."""
+        return await self.change(job, lambda j, now: life.held_back(j, error, now))
+
+    async def answer_lost(self, job: Job, error: AppError | None) -> Job:
+        """Keep the job to be looked for at the provider, unless its id came to be known meanwhile."""
+        return await self.change(
+            job, lambda j, now: life.answer_lost(j, error, now) if j.may_be_running else None
+        )
+
+    async def _bring_home(self, job: Job, after: Job, report: Report) -> Job:
+        try:
+            pictures = await self._images.bring_home(job.id, report.outputs, self._provider.download)
+        except ProviderError as exc:
+            now = self._clock.now()
+            gone = isinstance(exc, DownloadError) and exc.gone
+            logger.warning("job %s: pictures could not be fetched: %s", job.id, exc.detail)
+            if not life.pictures_given_up(after, gone=gone, now=now):
+                return life.pictures_waiting(replace(after, revision=job.revision), exc.detail, now)
+            detail = f"The pictures were made but could not be fetched: {exc.detail}"
+            failure = Failure(FailureCode.OUTPUTS_LOST, detail)
+            return replace(after, status=JobStatus.FAILED, failure=failure, notice=None)
+        return replace(after, images=pictures, fetching_since=None)
+
+    def _announce(self, job: Job) -> None:
+        if job.status is JobStatus.SUCCEEDED and job.predict_seconds is not None:
+            before = self._usual_seconds.get(job.order.model, job.predict_seconds)
+            self._usual_seconds[job.order.model] = 0.8 * before + 0.2 * job.predict_seconds
+        if job.status.is_final:
+            logger.info("job %s %s", job.id, job.status)
+        self._watchers.publish(job)
+
+    async def _looked_at(self, job: Job, now: datetime) -> Job:
+        if not job.status.is_final and job.upstream_id is not None:
+            await self._store.hold([job.id], until=self._next_look(job, now))
+        return job
+
+    def _next_look(self, job: Job, now: datetime) -> datetime:
+        return life.next_look(job, now, self._usual_seconds.get(job.order.model))
+
+    async def _get(self, job_id: str) -> Job:
+        job = await self._store.get(job_id)
+        if job is None:
+            raise JobNotFoundError(job_id)
+        return job
+
+    @asynccontextmanager
+    async def _alone(self, job_id: str) -> AsyncIterator[None]:
+        """One at a time for each job in this process; between processes compare-and-set decides."""
+        lock = self._locks.get(job_id)
+        if lock is None:
+            lock = self._locks[job_id] = asyncio.Lock()
+        async with lock:
+            yield

@@ -1,0 +1,220 @@
+"""The rules of a job's life, as pure functions of what is known."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from app.errors import AppError
+from app.models import Failure, FailureCode, Job, JobKind, JobStatus, Progress
+from app.services.provider import Report
+from app.services.training_log import tail
+
+MOST_ATTEMPTS = 3
+"""How often an order is run at most, when the provider says that a new run may succeed."""
+
+LEASE = timedelta(seconds=15)
+"""How long a job stays with the process that took it; whoever works on it longer renews it."""
+
+SETTLED_AFTER = timedelta(seconds=15)
+"""How long after an answer was lost its run must show in the provider's list, if there is one."""
+
+FETCHING_FOR = timedelta(hours=1)
+"""How long finished pictures are tried for: Replicate deletes them one hour after completion."""
+
+GONE_AFTER = timedelta(seconds=20)
+"""How long an address may answer "not there" before its picture is given up."""
+
+_DEADLINES = {JobKind.GENERATION: timedelta(hours=1), JobKind.TRAINING: timedelta(hours=24)}
+_RANKS = {JobStatus.QUEUED: 0, JobStatus.STARTING: 1, JobStatus.PROCESSING: 2}
+_PHASES = ("preparing", "captioning", "training", "saving")
+
+
+def deadline_for(kind: JobKind, created_at: datetime) -> datetime:
+    """When a job is given up, whatever the provider says or does not say."""
+    return created_at + _DEADLINES[kind]
+
+
+def advance(job: Job, report: Report, now: datetime) -> Job:
+    """The job after hearing `report`; the same job when the report is old news."""
+    if job.status.is_final or report.upstream_id in job.tried:
+        return job
+    if job.upstream_id is not None and job.upstream_id != report.upstream_id:
+        return job
+    if report.status.is_final:
+        return _ended(job, report, now)
+    if _RANKS[report.status] < _RANKS[job.status]:
+        return job
+    after = replace(
+        job,
+        status=report.status,
+        upstream_id=report.upstream_id,
+        unknown_since=None,
+        started_at=report.started_at or job.started_at,
+        progress=_further(job.progress, report.progress),
+        log_tail=tail(report.logs) if report.logs else job.log_tail,
+        notice=None,
+    )
+    return job if after == job else _next(after, now)
+
+
+def _ended(job: Job, report: Report, now: datetime) -> Job:
+    if report.status is JobStatus.FAILED and report.transient and not job.cancel_requested:
+        if job.attempt < MOST_ATTEMPTS:
+            return _once_more(job, report, now)
+        reason = report.failure.detail if report.failure else "The run was interrupted."
+        report = replace(
+            report,
+            failure=Failure(FailureCode.INTERRUPTED, f"Given up after {MOST_ATTEMPTS} runs. {reason}"),
+        )
+    after = replace(
+        job,
+        status=report.status,
+        upstream_id=report.upstream_id,
+        unknown_since=None,
+        started_at=report.started_at or job.started_at,
+        completed_at=report.completed_at or now,
+        predict_seconds=report.predict_seconds,
+        progress=_further(job.progress, report.progress),
+        log_tail=tail(report.logs) if report.logs else job.log_tail,
+        failure=report.failure,
+        result=report.result,
+        notice=None,
+        due_at=None,
+    )
+    if report.status is JobStatus.SUCCEEDED and job.kind is JobKind.GENERATION:
+        after = _with_pictures_counted(after, report)
+    return _next(after, now)
+
+
+def _with_pictures_counted(job: Job, report: Report) -> Job:
+    if report.outputs_removed and not report.outputs:
+        return replace(
+            job,
+            status=JobStatus.FAILED,
+            failure=Failure(
+                FailureCode.OUTPUTS_LOST,
+                "The provider made the pictures and deleted them before they could be fetched.",
+            ),
+        )
+    if not report.outputs:
+        return replace(
+            job,
+            status=JobStatus.FAILED,
+            failure=Failure(FailureCode.PREDICTION_FAILED, "The run ended without a picture."),
+        )
+    asked, came = job.order.expected_outputs, len(report.outputs)
+    if came < asked:
+        withheld = asked - came
+        notice = f"{came} of {asked} pictures were delivered; the safety filter withheld {withheld}."
+        return replace(job, notice=notice)
+    return job
+
+
+def _once_more(job: Job, report: Report, now: datetime) -> Job:
+    reason = report.failure.detail if report.failure else "The run was interrupted."
+    return _next(
+        replace(
+            job,
+            status=JobStatus.QUEUED,
+            attempt=job.attempt + 1,
+            tried=(*job.tried, report.upstream_id),
+            upstream_id=None,
+            sent_at=None,
+            unknown_since=None,
+            progress=None,
+            due_at=now + timedelta(seconds=2**job.attempt),
+            notice=f"Run {job.attempt} failed and is repeated: {reason}",
+        ),
+        now,
+    )
+
+
+def sent(job: Job, now: datetime) -> Job:
+    """The job when the provider is about to be called for it."""
+    return _next(replace(job, sent_at=now, unknown_since=None, due_at=now + LEASE, notice=None), now)
+
+
+def held_back(job: Job, error: AppError, now: datetime) -> Job:
+    """The job when it surely did not reach the provider and has to be sent again later."""
+    pause = error.retry_after or timedelta(seconds=5)
+    notice = f"Waiting to be sent again: {error.detail}"
+    return _next(replace(job, sent_at=None, unknown_since=None, due_at=now + pause, notice=notice), now)
+
+
+def answer_lost(job: Job, error: AppError | None, now: datetime) -> Job:
+    """The job when it may or may not run at the provider."""
+    since = job.unknown_since or now
+    reason = error.detail if error is not None else "the service was restarted meanwhile"
+    # Soon at first, since the run is most likely there; then with the patience that settling takes.
+    pause = timedelta(seconds=1) if job.unknown_since is None else (now - since) + timedelta(seconds=1)
+    notice = f"Looking for the run at the provider, since its answer was lost: {reason}"
+    return _next(replace(job, unknown_since=since, due_at=now + min(pause, LEASE), notice=notice), now)
+
+
+def surely_absent(job: Job, now: datetime) -> bool:
+    """Whether a run that is not in the provider's list by now was never made."""
+    return job.unknown_since is not None and now - job.unknown_since >= SETTLED_AFTER
+
+
+def unsent(job: Job, now: datetime) -> Job:
+    """The job when its run was surely never made: it may be sent again."""
+    return _next(replace(job, sent_at=None, unknown_since=None, due_at=now + LEASE), now)
+
+
+def pictures_waiting(job: Job, reason: str, now: datetime) -> Job:
+    """The job, not yet succeeded, when its pictures are made but could not be fetched."""
+    since = job.fetching_since or now
+    pause = min(timedelta(seconds=1) + (now - since), timedelta(minutes=1))
+    notice = f"The pictures are made and being fetched: {reason}"
+    return _next(
+        replace(
+            job,
+            status=JobStatus.PROCESSING,
+            fetching_since=since,
+            completed_at=None,
+            due_at=now + pause,
+            notice=notice,
+        ),
+        now,
+    )
+
+
+def pictures_given_up(job: Job, *, gone: bool, now: datetime) -> bool:
+    """Whether finished pictures that cannot be fetched are to be given up."""
+    since = job.fetching_since or now
+    return now - since >= (GONE_AFTER if gone else FETCHING_FOR)
+
+
+def ended(job: Job, status: JobStatus, failure: Failure, now: datetime) -> Job:
+    """The job when we end it ourselves."""
+    return _next(replace(job, status=status, failure=failure, completed_at=now, due_at=None), now)
+
+
+def cancel_asked(job: Job, now: datetime) -> Job:
+    """The job when its cancellation is wanted and the provider has yet to confirm."""
+    return _next(replace(job, cancel_requested=True, due_at=now), now)
+
+
+def next_look(job: Job, now: datetime, usual_seconds: float | None) -> datetime:
+    """When to ask the provider about a running job, given how long its model usually takes."""
+    running = (now - (job.started_at or job.sent_at or now)).total_seconds()
+    usual = usual_seconds or 0.0
+    if running < usual:
+        pause = max(0.5, min(usual - running, 30.0))
+    else:
+        pause = min(max(0.5, (running - usual) / 4), 5.0)
+    return now + timedelta(seconds=pause)
+
+
+def _further(old: Progress | None, new: Progress | None) -> Progress | None:
+    if old is None or new is None:
+        return new or old
+    return new if _distance(new) >= _distance(old) else old
+
+
+def _distance(progress: Progress) -> tuple[int, int]:
+    phase = _PHASES.index(progress.phase) if progress.phase in _PHASES else 0
+    return phase, progress.percent
+
+
+def _next(job: Job, now: datetime) -> Job:
+    return replace(job, revision=job.revision + 1, updated_at=now)

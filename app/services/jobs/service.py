@@ -1,0 +1,327 @@
+"""The verbs on jobs: start, follow, list, cancel."""
+
+import asyncio
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.clock import Clock
+from app.errors import (
+    IdempotencyKeyReusedError,
+    JobFailedError,
+    JobNotFoundError,
+    ProviderError,
+    ProviderRefusedError,
+)
+from app.models import (
+    Failure,
+    FailureCode,
+    GenerationRequest,
+    Job,
+    JobKind,
+    JobPage,
+    JobStatus,
+    Order,
+    TrainingRequest,
+)
+from app.services.jobs import life
+from app.services.jobs.cursors import read_cursor, write_cursor
+from app.services.jobs.door import JobDoor
+from app.services.jobs.runs import JobRuns
+from app.services.jobs.watchers import JobWatchers
+from app.services.provider import ModelInfo, Provider
+from app.storage.jobs import JobStore
+
+logger = logging.getLogger(__name__)
+
+FRESH_FOR = timedelta(seconds=1)
+"""How old what we know of a run may be before a caller's question is passed on to the provider."""
+
+LOOK_AGAIN_SECONDS = 1.0
+"""How often a waiting caller looks at the record, for changes made by another process."""
+
+MOST_FINE_TUNES = 100
+
+
+class JobService:
+    """What callers can do with jobs."""
+
+    def __init__(
+        self,
+        *,
+        store: JobStore,
+        door: JobDoor,
+        runs: JobRuns,
+        provider: Provider,
+        watchers: JobWatchers,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._door = door
+        self._runs = runs
+        self._provider = provider
+        self._watchers = watchers
+        self._clock = clock
+        self._refreshed: dict[str, datetime] = {}
+
+    async def generate(
+        self,
+        request: GenerationRequest,
+        *,
+        idempotency_key: str | None = None,
+        wait: timedelta | None,
+    ) -> Job:
+        """Make pictures. With `wait`, the answer comes when they are there or that time is over.
+
+        Raises `JobFailedError` if the job ended without pictures while we waited.
+        """
+        digest = _digest(request)
+        known = await self._known(idempotency_key, digest)
+        if known is not None:
+            return await self._settled(known, wait, until_ended=True)
+        order = await self._provider.plan_generation(request)
+        # Nothing has to be prepared for a generation, so it is recorded as sent and then sent.
+        job, is_new = await self._record(order, idempotency_key, digest, sent=True)
+        if is_new:
+            task = self._runs.start(job, wait=wait, secrets=None)
+            if wait is None:
+                return job
+            job = await self._first_answer(task, job, wait)
+        return await self._settled(job, self._rest(job, wait), until_ended=True)
+
+    async def train(
+        self,
+        request: TrainingRequest,
+        *,
+        idempotency_key: str | None = None,
+        wait: timedelta | None,
+    ) -> Job:
+        """Fine-tune a model. With `wait`, the answer comes when the provider has accepted.
+
+        Raises `JobFailedError` if it refused while we waited.
+        """
+        digest = _digest(request)
+        known = await self._known(idempotency_key, digest)
+        if known is not None:
+            return await self._settled(known, wait, until_ended=False)
+        order = await self._provider.plan_training(request)
+        job, is_new = await self._record(order, idempotency_key, digest, sent=False)
+        if is_new:
+            task = self._runs.start(job, wait=None, secrets=request.secrets)
+            if wait is None:
+                return job
+            job = await self._first_answer(task, job, wait)
+        return await self._settled(job, self._rest(job, wait), until_ended=False)
+
+    async def get(self, job_id: str) -> Job:
+        """One job, as it is on record."""
+        job = await self._store.get(job_id)
+        if job is None:
+            raise JobNotFoundError(job_id)
+        return job
+
+    async def refresh(self, job_id: str) -> Job:
+        """One job, after a question to the provider if what we know is old."""
+        job = await self.get(job_id)
+        now = self._clock.now()
+        asked = self._refreshed.get(job.id, job.created_at)
+        if job.status.is_final or job.upstream_id is None or now - asked < FRESH_FOR:
+            if job.status.is_final:
+                self._refreshed.pop(job.id, None)
+            return job
+        self._refreshed[job.id] = now
+        try:
+            return await self._door.apply(job, await self._provider.fetch(job.kind, job.upstream_id))
+        except ProviderError as exc:
+            logger.warning("job %s: no news from the provider: %s", job.id, exc.detail)
+            return job
+
+    async def training(self, training_id: str) -> Job:
+        """A training by our id or by the provider's, also one that was started elsewhere."""
+        job = await self._store.get(training_id) or await self._store.with_upstream_id(training_id)
+        if job is not None:
+            if job.kind is not JobKind.TRAINING:
+                raise JobNotFoundError(training_id)
+            return await self.refresh(job.id)
+        return await self._training_elsewhere(training_id)
+
+    async def list(
+        self, *, kind: JobKind | None, status: JobStatus | None, cursor: str | None, limit: int
+    ) -> JobPage:
+        """Jobs, newest first."""
+        before = read_cursor(cursor) if cursor else None
+        jobs = await self._store.page(kind=kind, status=status, before=before, limit=limit + 1)
+        more = len(jobs) > limit
+        page = tuple(jobs[:limit])
+        return JobPage(page, next_cursor=write_cursor(page[-1]) if more else None)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Stop a job. One that has ended stays as it is; the answer says how it really stands."""
+        job = await self.get(job_id)
+        if job.status.is_final:
+            return job
+        if job.sent_at is None and not self._runs.is_working_on(job.id):
+            failure = Failure(FailureCode.CANCELED, "Canceled before it was sent; nothing was charged.")
+            job = await self._door.change(
+                job,
+                lambda j, now: life.ended(j, JobStatus.CANCELED, failure, now) if j.sent_at is None else None,
+            )
+            if job.status.is_final:
+                return job
+        job = await self._door.change(
+            job, lambda j, now: None if j.cancel_requested else life.cancel_asked(j, now)
+        )
+        return await self._runs.cancel_upstream(job)
+
+    async def watch(self, job_id: str, *, after_revision: int | None) -> AsyncIterator[Job]:
+        """The job now and whenever it changed, until it has ended; only revisions above the given one."""
+        seen = after_revision if after_revision is not None else 0
+        while True:
+            change = self._watchers.subscribe(job_id)
+            try:
+                job = await self.refresh(job_id)
+                if job.revision > seen:
+                    seen = job.revision
+                    yield job
+                if job.status.is_final:
+                    return
+                await self._sleep_or(change, LOOK_AGAIN_SECONDS)
+            finally:
+                change.cancel()
+
+    async def models(self) -> Sequence[ModelInfo]:
+        """The models that can be used now: the provider's, and those that were fine-tuned here."""
+        offered = await self._provider.models()
+        names = {model.name for model in offered}
+        own = []
+        for job in await self._store.fine_tunes(limit=MOST_FINE_TUNES):
+            destination = job.order.destination
+            if destination is None or destination in names or job.result is None:
+                continue
+            names.add(destination)
+            own.append(
+                ModelInfo(
+                    name=destination,
+                    provider=job.order.provider,
+                    description=f"Fine-tuned here on {job.created_at:%Y-%m-%d} ({job.order.trigger_word}).",
+                    version=job.result.version.rpartition(":")[2],
+                )
+            )
+        return [*own, *offered]
+
+    async def _known(self, idempotency_key: str | None, digest: str) -> Job | None:
+        job = await self._store.with_key(idempotency_key) if idempotency_key else None
+        if job is not None and idempotency_key and job.request_digest != digest:
+            raise IdempotencyKeyReusedError(idempotency_key)
+        return job
+
+    async def _record(
+        self, order: Order, idempotency_key: str | None, digest: str, *, sent: bool
+    ) -> tuple[Job, bool]:
+        """The job on disk, and whether it is new; an identical request under the same key joins it."""
+        now = self._clock.now()
+        job = Job(
+            id=uuid.uuid4().hex,
+            order=order,
+            status=JobStatus.QUEUED,
+            created_at=now,
+            updated_at=now,
+            deadline=life.deadline_for(order.kind, now),
+            due_at=now + life.LEASE,
+            sent_at=now if sent else None,
+            idempotency_key=idempotency_key,
+            request_digest=digest if idempotency_key else None,
+        )
+        if await self._store.add(job):
+            return job, True
+        known = await self._known(idempotency_key, digest)
+        if known is None:
+            raise JobNotFoundError(job.id)
+        return known, False
+
+    async def _first_answer(self, task: "asyncio.Task[Job]", job: Job, wait: timedelta) -> Job:
+        """What sending the job came to, if that is known in time; the work goes on either way."""
+        await self._sleep_or(task, wait.total_seconds())
+        return task.result() if task.done() else job
+
+    def _rest(self, job: Job, wait: timedelta | None) -> timedelta | None:
+        return wait - (self._clock.now() - job.created_at) if wait is not None else None
+
+    async def _settled(self, job: Job, wait: timedelta | None, *, until_ended: bool) -> Job:
+        """The job once it has ended (or, for `until_ended` false, left the queue), or time is over."""
+        limit = self._clock.now() + wait if wait is not None else None
+        while not _is_settled(job, until_ended=until_ended):
+            rest = (limit - self._clock.now()).total_seconds() if limit is not None else 0.0
+            if rest <= 0:
+                return job
+            change = self._watchers.subscribe(job.id)
+            try:
+                job = await self.get(job.id)
+                if not _is_settled(job, until_ended=until_ended):
+                    await self._sleep_or(change, min(rest, LOOK_AGAIN_SECONDS))
+                    job = await self.get(job.id)
+            finally:
+                change.cancel()
+        if job.status in (JobStatus.FAILED, JobStatus.CANCELED):
+            raise failed_error(job)
+        return job
+
+    async def _sleep_or(self, event: "asyncio.Future[Job]", seconds: float) -> None:
+        """Return when `event` is done or the time is over; never raises what `event` holds."""
+        if event.done():
+            return
+        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        first: set[asyncio.Future[Any]] = {event, timer}
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timer.cancel()
+
+    async def _training_elsewhere(self, training_id: str) -> Job:
+        try:
+            report = await self._provider.fetch(JobKind.TRAINING, training_id)
+        except ProviderRefusedError as exc:
+            if exc.upstream_status == 404:
+                raise JobNotFoundError(training_id) from exc
+            raise
+        now = self._clock.now()
+        began = report.started_at or now
+        unknown = Job(
+            id=training_id,
+            order=Order(
+                provider=self._provider.name,
+                kind=JobKind.TRAINING,
+                model="",
+                version=report.version,
+                input={},
+                destination=report.result.version.partition(":")[0] if report.result else None,
+            ),
+            status=JobStatus.QUEUED,
+            created_at=began,
+            updated_at=now,
+            deadline=life.deadline_for(JobKind.TRAINING, now),
+            due_at=None,
+            sent_at=began,
+            attempt=life.MOST_ATTEMPTS,
+        )
+        return life.advance(unknown, report, now)
+
+
+def failed_error(job: Job) -> JobFailedError:
+    """The error that tells a waiting caller how `job` ended."""
+    failure = job.failure or Failure(FailureCode.CANCELED, "The job was canceled.")
+    return JobFailedError(job.id, failure.code.value, failure.detail)
+
+
+def _is_settled(job: Job, *, until_ended: bool) -> bool:
+    return job.status.is_final or (not until_ended and job.status is not JobStatus.QUEUED)
+
+
+def _digest(request: GenerationRequest | TrainingRequest) -> str:
+    values = {name: value for name, value in asdict(request).items() if name != "secrets"}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()

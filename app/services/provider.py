@@ -1,0 +1,105 @@
+"""What every provider of image models offers, and what it reports."""
+
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from app.models import (
+    Failure,
+    GenerationRequest,
+    JobKind,
+    JobStatus,
+    Order,
+    Progress,
+    TrainingRequest,
+    TrainingResult,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a provider says about one run, in our words.
+
+    `status` is never `QUEUED`. With `SUCCEEDED`, `outputs` are the addresses of the finished pictures
+    (https or `data:`), and `outputs_removed` says that the provider has already deleted them. With
+    `FAILED`, `transient` says that a new run of the same order may well succeed. `logs` is the whole log
+    so far, or None where the answer carried none.
+    """
+
+    status: JobStatus
+    upstream_id: str
+    outputs: tuple[str, ...] = ()
+    outputs_removed: bool = False
+    failure: Failure | None = None
+    transient: bool = False
+    version: str | None = None
+    logs: str | None = None
+    progress: Progress | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    predict_seconds: float | None = None
+    result: TrainingResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that can be used: `name` as `owner/name`, `version` its current version id if it has one."""
+
+    name: str
+    provider: str
+    description: str | None = None
+    version: str | None = None
+    official: bool = False
+
+
+class Provider(Protocol):
+    """One place where pictures are made.
+
+    Every method may raise `ProviderUnavailableError` (surely did not run; try again later),
+    `ProviderRefusedError` (the request or the account is at fault) and `ProviderAnswerLostError` (may or
+    may not have run, or the answer made no sense).
+    """
+
+    name: str
+
+    async def plan_generation(self, request: GenerationRequest) -> Order:
+        """The order that makes `request`, checked against the model's own schema; costs nothing."""
+        ...
+
+    async def plan_training(self, request: TrainingRequest) -> Order:
+        """The order that trains `request`, checked against the trainer's own schema; costs nothing."""
+        ...
+
+    async def prepare(self, order: Order, training_set: Path | None) -> Order:
+        """Do what must be done before `create`: uploads, destinations. Safe to repeat, costs nothing."""
+        ...
+
+    async def create(self, order: Order, *, wait: timedelta | None, secrets: dict[str, str]) -> Report:
+        """Start the run: the one call that costs money. With `wait`, the answer may be that late."""
+        ...
+
+    async def fetch(self, kind: JobKind, upstream_id: str) -> Report:
+        """What the run looks like now."""
+        ...
+
+    async def sweep(self, kind: JobKind, *, since: datetime) -> dict[str, Report]:
+        """All runs made since then, by upstream id, in as few calls as the provider allows."""
+        ...
+
+    async def find(self, order: Order, *, since: datetime, exclude: Collection[str]) -> Report | None:
+        """The run that was made from `order` since then and is not in `exclude`; None if there is none."""
+        ...
+
+    async def cancel(self, kind: JobKind, upstream_id: str) -> Report:
+        """Ask the run to stop; the answer says how it really stands. Safe to repeat."""
+        ...
+
+    def download(self, url: str) -> AsyncIterator[bytes]:
+        """The bytes of a finished picture; refuses addresses that are not the provider's."""
+        ...
+
+    async def models(self) -> list[ModelInfo]:
+        """The models that can be used now."""
+        ...

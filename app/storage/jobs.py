@@ -1,0 +1,298 @@
+"""Rows of jobs, and of the images that belong to them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from app.models import (
+    Failure,
+    FailureCode,
+    Image,
+    Job,
+    JobKind,
+    JobStatus,
+    Order,
+    Progress,
+    TrainingResult,
+)
+from app.storage.database import Database
+from app.storage.images import image_from_row, image_to_row
+from app.storage.tables import images, jobs
+
+_CHANGING = (
+    "status", "updated_at", "due_at", "revision", "attempt", "sent_at", "unknown_since", "fetching_since",
+    "started_at", "completed_at", "predict_seconds", "upstream_id", "tried", "progress", "log_tail",
+    "notice", "failure_code", "failure_detail", "result_version", "result_weights", "cancel_requested",
+    "version", "input", "destination", "training_set",
+)  # fmt: skip
+
+_ADD_JOB = insert(jobs)
+_ADD_IMAGE = insert(images)
+_ONE = select(jobs).where(jobs.c.id == bindparam("id"))
+_CHANGE = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("this_id"), jobs.c.revision == bindparam("seen_revision"))
+    .values({name: bindparam(name) for name in _CHANGING})
+)
+
+
+class JobStore:
+    """Adds jobs, finds them, and changes them by compare-and-set."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, job: Job) -> bool:
+        """Record a new job; False if its idempotency key is taken."""
+        row = _to_row(job)
+
+        def operation(connection: Connection) -> None:
+            connection.execute(_ADD_JOB, row)
+
+        try:
+            await self._database.write(operation)
+        except IntegrityError:
+            return False
+        return True
+
+    async def change(self, job: Job) -> bool:
+        """Write `job` over its previous revision, new images included; False if someone was faster."""
+        row = _to_row(job)
+        values = {name: row[name] for name in _CHANGING}
+        values |= {"this_id": job.id, "seen_revision": job.revision - 1}
+        pictures = [image_to_row(image) for image in job.images] if job.status.is_final else []
+
+        def operation(connection: Connection) -> bool:
+            if connection.execute(_CHANGE, values).rowcount != 1:
+                return False
+            if pictures:
+                connection.execute(_ADD_IMAGE, pictures)
+            return True
+
+        return await self._database.write(operation)
+
+    async def get(self, job_id: str) -> Job | None:
+        """One job with its images."""
+
+        def operation(connection: Connection) -> Job | None:
+            row = connection.execute(_ONE, {"id": job_id}).one_or_none()
+            return _with_images(connection, [row])[0] if row is not None else None
+
+        return await self._database.read(operation)
+
+    async def with_key(self, idempotency_key: str) -> Job | None:
+        """The job that was started under this idempotency key."""
+        return await self._first(jobs.c.idempotency_key == idempotency_key)
+
+    async def with_upstream_id(self, upstream_id: str) -> Job | None:
+        """The job whose run has this id at its provider."""
+        return await self._first(jobs.c.upstream_id == upstream_id)
+
+    async def known_upstream_ids(self, upstream_ids: Collection[str]) -> set[str]:
+        """Those of the ids that already belong to a job."""
+        wanted = list(upstream_ids)
+
+        def operation(connection: Connection) -> set[str]:
+            rows = connection.execute(select(jobs.c.upstream_id).where(jobs.c.upstream_id.in_(wanted)))
+            return {str(row[0]) for row in rows}
+
+        return await self._database.read(operation)
+
+    async def page(
+        self,
+        *,
+        kind: JobKind | None,
+        status: JobStatus | None,
+        before: tuple[datetime, str] | None,
+        limit: int,
+    ) -> list[Job]:
+        """Up to `limit` jobs, newest first, beginning after `before` (time of creation and id)."""
+        query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(jobs.c.kind == kind.value)
+        if status is not None:
+            query = query.where(jobs.c.status == status.value)
+        if before is not None:
+            moment, job_id = before
+            query = query.where(
+                or_(
+                    jobs.c.created_at < moment,
+                    and_(jobs.c.created_at == moment, jobs.c.id < job_id),
+                )
+            )
+
+        def operation(connection: Connection) -> list[Job]:
+            return _with_images(connection, connection.execute(query).all())
+
+        return await self._database.read(operation)
+
+    async def claim_due(self, *, now: datetime, until: datetime, limit: int) -> list[Job]:
+        """Jobs that are due, oldest first, each handed to one caller alone until `until`."""
+        if not await self._database.read(lambda c: _any_due(c, now)):
+            return []
+
+        def operation(connection: Connection) -> list[Job]:
+            due = select(jobs.c.id).where(jobs.c.due_at <= now).order_by(jobs.c.due_at).limit(limit)
+            claim = update(jobs).where(jobs.c.id.in_(due)).values(due_at=until).returning(jobs)
+            claimed = [_from_row(row, ()) for row in connection.execute(claim).all()]
+            return sorted(claimed, key=lambda job: (job.created_at, job.id))
+
+        return await self._database.write(operation)
+
+    async def hold(self, job_ids: Sequence[str], *, until: datetime) -> None:
+        """Keep jobs that are being worked on from falling due."""
+        statement = (
+            update(jobs).where(jobs.c.id.in_(list(job_ids)), jobs.c.due_at.is_not(None)).values(due_at=until)
+        )
+
+        def operation(connection: Connection) -> None:
+            connection.execute(statement)
+
+        await self._database.write(operation)
+
+    async def usual_seconds(self, *, since: datetime) -> dict[str, float]:
+        """How long runs of each model took on average, of those that succeeded since then."""
+        query = (
+            select(jobs.c.model, func.avg(jobs.c.predict_seconds))
+            .where(jobs.c.created_at >= since, jobs.c.predict_seconds.is_not(None))
+            .group_by(jobs.c.model)
+        )
+
+        def operation(connection: Connection) -> dict[str, float]:
+            return {str(model): float(seconds) for model, seconds in connection.execute(query)}
+
+        return await self._database.read(operation)
+
+    async def fine_tunes(self, *, limit: int) -> list[Job]:
+        """Finished trainings, newest first."""
+        return await self.page(kind=JobKind.TRAINING, status=JobStatus.SUCCEEDED, before=None, limit=limit)
+
+    async def _first(self, condition: Any) -> Job | None:
+        def operation(connection: Connection) -> Job | None:
+            row = connection.execute(select(jobs).where(condition).limit(1)).one_or_none()
+            return _with_images(connection, [row])[0] if row is not None else None
+
+        return await self._database.read(operation)
+
+
+def _any_due(connection: Connection, now: datetime) -> bool:
+    return connection.execute(select(jobs.c.id).where(jobs.c.due_at <= now).limit(1)).first() is not None
+
+
+def _with_images(connection: Connection, rows: Sequence[Row[Any]]) -> list[Job]:
+    by_job: dict[str, list[Image]] = {}
+    done = [row.id for row in rows if row.status == JobStatus.SUCCEEDED]
+    if done:
+        query = select(images).where(images.c.job_id.in_(done)).order_by(images.c.position)
+        for row in connection.execute(query):
+            by_job.setdefault(row.job_id, []).append(image_from_row(row))
+    return [_from_row(row, tuple(by_job.get(row.id, ()))) for row in rows]
+
+
+def _to_row(job: Job) -> dict[str, Any]:
+    order = job.order
+    return {
+        "id": job.id,
+        "kind": order.kind.value,
+        "status": job.status.value,
+        "provider": order.provider,
+        "model": order.model,
+        "version": order.version,
+        "input": dict(order.input),
+        "expected_outputs": order.expected_outputs,
+        "seed": order.seed,
+        "destination": order.destination,
+        "training_set": order.training_set,
+        "trigger_word": order.trigger_word,
+        "ignored": list(order.ignored),
+        "created_at": job.created_at,
+        "updated_at": job.updated_at,
+        "deadline": job.deadline,
+        "due_at": job.due_at,
+        "revision": job.revision,
+        "attempt": job.attempt,
+        "sent_at": job.sent_at,
+        "unknown_since": job.unknown_since,
+        "fetching_since": job.fetching_since,
+        "started_at": job.started_at,
+        "completed_at": job.completed_at,
+        "predict_seconds": job.predict_seconds,
+        "upstream_id": job.upstream_id,
+        "tried": list(job.tried),
+        "progress": asdict(job.progress) if job.progress is not None else None,
+        "log_tail": job.log_tail,
+        "notice": job.notice,
+        "failure_code": job.failure.code.value if job.failure is not None else None,
+        "failure_detail": job.failure.detail if job.failure is not None else None,
+        "result_version": job.result.version if job.result is not None else None,
+        "result_weights": job.result.weights if job.result is not None else None,
+        "cancel_requested": job.cancel_requested,
+        "idempotency_key": job.idempotency_key,
+        "request_digest": job.request_digest,
+    }
+
+
+def _from_row(row: Row[Any], pictures: tuple[Image, ...]) -> Job:
+    values = row._mapping
+    return Job(
+        id=values["id"],
+        order=Order(
+            provider=values["provider"],
+            kind=JobKind(values["kind"]),
+            model=values["model"],
+            version=values["version"],
+            input=values["input"],
+            expected_outputs=values["expected_outputs"],
+            seed=values["seed"],
+            destination=values["destination"],
+            training_set=values["training_set"],
+            trigger_word=values["trigger_word"],
+            ignored=tuple(values["ignored"]),
+        ),
+        status=JobStatus(values["status"]),
+        created_at=values["created_at"],
+        updated_at=values["updated_at"],
+        deadline=values["deadline"],
+        due_at=values["due_at"],
+        revision=values["revision"],
+        attempt=values["attempt"],
+        sent_at=values["sent_at"],
+        unknown_since=values["unknown_since"],
+        fetching_since=values["fetching_since"],
+        started_at=values["started_at"],
+        completed_at=values["completed_at"],
+        predict_seconds=values["predict_seconds"],
+        upstream_id=values["upstream_id"],
+        tried=tuple(values["tried"]),
+        progress=Progress(**values["progress"]) if values["progress"] is not None else None,
+        log_tail=values["log_tail"],
+        notice=values["notice"],
+        failure=_failure(values["failure_code"], values["failure_detail"]),
+        result=_result(values["result_version"], values["result_weights"]),
+        cancel_requested=values["cancel_requested"],
+        idempotency_key=values["idempotency_key"],
+        request_digest=values["request_digest"],
+        images=pictures,
+    )
+
+
+def _failure(code: str | None, detail: str | None) -> Failure | None:
+    return Failure(FailureCode(code), detail or "") if code is not None else None
+
+
+def _result(version: str | None, weights: str | None) -> TrainingResult | None:
+    return TrainingResult(version, weights) if version is not None else None

@@ -1,0 +1,35 @@
+"""Changes of the database's schema, applied at start by Alembic."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+HEAD = "0001"
+"""The newest revision, so that a database that is up to date need not load Alembic; a test compares."""
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to `HEAD`. Processes that start together take turns."""
+    with engine.connect() as connection:
+        if _revision(connection) == HEAD:
+            return
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if _revision(connection) != HEAD:
+            _run_alembic(connection)
+        connection.exec_driver_sql("COMMIT")
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _run_alembic(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,1 @@
+"""How the sandbox paints: a canvas, palettes, places, subjects, patterns and collages."""

@@ -1,0 +1,1 @@
+"""Examples: programs and data to try the service with."""

@@ -76,6 +76,17 @@ class ImageNotFoundError(AppError):
         super().__init__(f"No image with the name {name!r}.")
 
 
+class TrainingSetMissingError(AppError):
+    """A stored training set that is needed is not on the disk any more."""
+
+    code = "training_set_missing"
+    title = "Training set not found"
+    status_code = 404
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__(f"The training set {sha256[:12]}… is no longer on the disk; upload it again.")
+
+
 class ModelNotFoundError(AppError):
     """The provider knows no model of that name, or it has no version that can be run."""
 

@@ -14,7 +14,6 @@ from app.errors import (
     DownloadError,
     JobNotFoundError,
     ProviderError,
-    ProviderRefusedError,
 )
 from app.models import Failure, FailureCode, Job, JobKind, JobStatus, Order
 from app.services.images import ImageService
@@ -90,9 +89,9 @@ class JobDoor:
             return after
         return None
 
-    async def refused(self, job: Job, error: ProviderRefusedError) -> Job:
-        """End the job with the provider's refusal."""
-        failure = Failure(FailureCode(error.failure_code), error.detail)
+    async def refused(self, job: Job, code: str, detail: str) -> Job:
+        """End a job that could not be sent, with the reason."""
+        failure = Failure(FailureCode(code), detail)
         return await self.change(job, lambda j, now: life.ended(j, JobStatus.FAILED, failure, now))
 
     async def held_back(self, job: Job, error: AppError) -> Job:

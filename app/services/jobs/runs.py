@@ -6,7 +6,13 @@ from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 
 from app.clock import Clock
-from app.errors import AppError, ProviderAnswerLostError, ProviderRefusedError, ProviderUnavailableError
+from app.errors import (
+    AppError,
+    ProviderAnswerLostError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    TrainingSetMissingError,
+)
 from app.models import Failure, FailureCode, Job, JobStatus
 from app.services.jobs import life
 from app.services.jobs.door import JobDoor
@@ -83,7 +89,9 @@ class JobRuns:
         except ProviderUnavailableError as exc:
             return await self._door.held_back(job, exc)
         except ProviderRefusedError as exc:
-            return await self._door.refused(job, exc)
+            return await self._door.refused(job, exc.failure_code, exc.detail)
+        except TrainingSetMissingError as exc:
+            return await self._door.refused(job, FailureCode.TRAINING_SET_REFUSED, exc.detail)
         except ProviderAnswerLostError as exc:
             logger.warning("job %s: %s", job.id, exc.detail)
             return await self._door.answer_lost(job, exc)
@@ -124,7 +132,12 @@ class JobRuns:
     async def _prepared(self, job: Job) -> Job | None:
         """The job with everything in place, marked as sent; None if it is somebody else's by now."""
         order = job.order
-        zip_path = self._training_sets.path(order.training_set) if order.training_set else None
+        zip_path = None
+        if order.training_set is not None:
+            try:
+                zip_path = await asyncio.to_thread(self._training_sets.path, order.training_set)
+            except FileNotFoundError as exc:
+                raise TrainingSetMissingError(order.training_set) from exc
         order = await self._provider.prepare(order, zip_path)
         return await self._door.claim_sending(job, order)
 

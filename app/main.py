@@ -26,6 +26,7 @@ from app.routers import (
 from app.services.access import Access
 from app.services.images import ImageService
 from app.services.jobs import JobService
+from app.services.readiness import Readiness
 from app.services.safe_fetch import UrlInspector
 from app.services.training_sets import TrainingSets
 
@@ -59,7 +60,9 @@ class State(TypedDict):
     training_sets: TrainingSets
     url_inspector: UrlInspector
     access: Access
+    readiness: Readiness
     sync_wait: timedelta
+    upload_limit_bytes: int
     provider_note: str
     origins: list[str]
 
@@ -110,9 +113,9 @@ async def _wired(
     """Every part, started, and registered with `stack` to be closed in reverse order."""
     import httpx
 
-    from app.services.job_door import JobDoor
-    from app.services.job_runs import JobRuns
-    from app.services.job_watchers import JobWatchers
+    from app.services.jobs.door import JobDoor
+    from app.services.jobs.runs import JobRuns
+    from app.services.jobs.watchers import JobWatchers
     from app.services.reconciler import Reconciler
     from app.services.replicate_client import ReplicateClient
     from app.storage.database import Database
@@ -138,12 +141,14 @@ async def _wired(
         clock=clock,
     )
 
-    images = ImageService(files=ImageFiles(settings.image_store), rows=ImageRows(database), clock=clock)
+    image_files = ImageFiles(settings.image_store, clock=clock)
+    await image_files.sweep()
+    images = ImageService(files=image_files, rows=ImageRows(database), clock=clock)
+    upload_limit = settings.training_upload_limit_mb * 1024 * 1024
     training_sets = TrainingSets(
-        directory=settings.training_images_dir,
-        limit_bytes=settings.training_upload_limit_mb * 1024 * 1024,
-        clock=clock,
+        directory=settings.training_images_dir, limit_bytes=upload_limit, clock=clock
     )
+    await training_sets.discard_leftovers()
     watchers = JobWatchers()
     usual = await store.usual_seconds(since=clock.now() - USUAL_OVER)
     door = JobDoor(
@@ -161,9 +166,18 @@ async def _wired(
         training_sets=training_sets,
         url_inspector=UrlInspector(allow_private=settings.uses_sandbox),
         access=Access(
-            api_keys=[settings.api_key] if settings.api_key else [], allow_open=settings.allow_open
+            api_keys=[settings.api_key] if settings.api_key else [],
+            allow_open=settings.allow_open,
+            origins=settings.origins,
+        ),
+        readiness=Readiness(
+            {
+                "database": database.check_writable,
+                "images": image_files.check_writable,
+            }
         ),
         sync_wait=settings.sync_wait,
+        upload_limit_bytes=upload_limit,
         provider_note=settings.provider_note,
         origins=settings.origins,
     )
@@ -188,3 +202,6 @@ async def _way_to_provider(
     from httpx_aiohttp import AiohttpTransport
 
     return AiohttpTransport(limits=httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=30))
+
+
+app = create_app()

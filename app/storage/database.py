@@ -95,6 +95,10 @@ class Database:
         except DBAPIError as exc:
             raise _translated(exc) from exc
 
+    async def check_writable(self) -> None:
+        """Commit a transaction that changes nothing; raises `StorageUnavailableError` if that fails."""
+        await self.write(lambda connection: None)
+
     def _read(self, operation: Callable[[Connection], T]) -> T:
         with self._engine.connect() as connection:
             return operation(connection)

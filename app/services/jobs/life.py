@@ -65,14 +65,19 @@ def _ended(job: Job, report: Report, now: datetime) -> Job:
             report,
             failure=Failure(FailureCode.INTERRUPTED, f"Given up after {MOST_ATTEMPTS} runs. {reason}"),
         )
+    started, completed = report.started_at or job.started_at, report.completed_at or now
+    predict_seconds = report.predict_seconds
+    if predict_seconds is None and started is not None:
+        # An answer that came as soon as the outputs were there carries no metrics yet.
+        predict_seconds = max((completed - started).total_seconds(), 0.0)
     after = replace(
         job,
         status=report.status,
         upstream_id=report.upstream_id,
         unknown_since=None,
-        started_at=report.started_at or job.started_at,
-        completed_at=report.completed_at or now,
-        predict_seconds=report.predict_seconds,
+        started_at=started,
+        completed_at=completed,
+        predict_seconds=predict_seconds,
         progress=_further(job.progress, report.progress),
         log_tail=tail(report.logs) if report.logs else job.log_tail,
         failure=report.failure,

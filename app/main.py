@@ -1,5 +1,7 @@
 """Builds the service and wires its parts; `uvicorn app.main:app` serves it."""
 
+import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -37,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 MOST_CONNECTIONS = 4096
 """To the provider at once: one for every generation that waits there."""
+
+IDLE_SECONDS = 30.0
+"""How long a connection to the provider is kept for the next request."""
 
 PROVIDER_URL = "https://api.replicate.com/v1"
 """Where the embedded sandbox answers: at Replicate's own address, on a transport that leads nowhere else."""
@@ -160,6 +165,8 @@ async def _wired(
     reconciler = Reconciler(store=store, door=door, runs=runs, provider=provider, clock=clock)
     stack.push_async_callback(reconciler.aclose)
     await reconciler.start()
+    warm_up = asyncio.create_task(_warm_up())
+    stack.callback(warm_up.cancel)
     return State(
         jobs=JobService(store=store, door=door, runs=runs, provider=provider, watchers=watchers, clock=clock),
         images=images,
@@ -198,10 +205,21 @@ async def _way_to_provider(
         )
         await stack.enter_async_context(sandbox.router.lifespan_context(sandbox))
         return SandboxTransport(sandbox)
-    import httpx
+    import aiohttp
     from httpx_aiohttp import AiohttpTransport
 
-    return AiohttpTransport(limits=httpx.Limits(max_connections=MOST_CONNECTIONS, keepalive_expiry=30))
+    def session() -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=IDLE_SECONDS)
+        # What one caller's answer sets must not go out with another's request.
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    return AiohttpTransport(client=session)
+
+
+async def _warm_up() -> None:
+    """Load in a thread what only the first generation needs; nobody waits for it."""
+    for module in ("replicate", "jsonschema", "PIL.Image"):
+        await asyncio.to_thread(importlib.import_module, module)
 
 
 app = create_app()

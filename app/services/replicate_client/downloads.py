@@ -1,0 +1,168 @@
+"""Finished pictures on their way home: from Replicate's own addresses only, and never with the token."""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
+
+import httpx
+
+from app.errors import DownloadError
+from app.services.replicate_client.transport import is_transport_fault
+
+_DELIVERY = "replicate.delivery"
+_MOST_BYTES = 50_000_000
+_MOST_SECONDS = 120.0
+_PIECE_BYTES = 1024 * 1024
+"""What is handed on at once: an ordinary picture whole, since every piece costs the receiver a thread hop."""
+_TIMEOUT = httpx.Timeout(30, connect=5, pool=30)
+_GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+
+
+class Downloads:
+    """Fetches outputs from `replicate.delivery`, or from the API's own origin as a sandbox serves them."""
+
+    def __init__(
+        self,
+        *,
+        http: httpx.AsyncClient,
+        base_url: httpx.URL,
+        most_bytes: int = _MOST_BYTES,
+        most_seconds: float = _MOST_SECONDS,
+    ) -> None:
+        self._http = http
+        self._origin = _origin(base_url)
+        self._most_bytes = most_bytes
+        self._most_seconds = most_seconds
+
+    async def download(self, url: str) -> AsyncIterator[bytes]:
+        """The bytes at `url`, which may be a `data:` address. Raises `DownloadError`."""
+        if url.startswith("data:"):
+            yield await self._decoded(url)
+            return
+        address = self._checked(url)
+        deadline = asyncio.get_running_loop().time() + self._most_seconds
+        request = self._http.build_request(
+            # Compressing a picture gains nothing and would hide its length.
+            "GET",
+            address,
+            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+            timeout=_TIMEOUT,
+        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await self._http.send(request, stream=True, follow_redirects=False)
+        except Exception as exc:
+            if is_transport_fault(exc):
+                raise _broken(exc, address) from exc
+            raise
+        try:
+            async for piece in self._pieces(response, address, deadline):
+                yield piece
+        finally:
+            await response.aclose()
+
+    async def _pieces(
+        self, response: httpx.Response, address: httpx.URL, deadline: float
+    ) -> AsyncIterator[bytes]:
+        if response.status_code != HTTPStatus.OK:
+            raise DownloadError(
+                f"The picture at {address.host} was answered with status {response.status_code}.",
+                gone=response.status_code in _GONE,
+            )
+        announced = _content_length(response)
+        if announced is not None and announced > self._most_bytes:
+            raise self._too_large()
+        chunks = response.aiter_bytes()
+        total, ended = 0, False
+        while not ended:
+            piece: list[bytes] = []
+            size = 0
+            try:
+                # A limit for each piece: the receiver's own time between two must not be cut short.
+                async with asyncio.timeout_at(deadline):
+                    while size < _PIECE_BYTES:
+                        chunk = await anext(chunks, None)
+                        if chunk is None:
+                            ended = True
+                            break
+                        piece.append(chunk)
+                        size += len(chunk)
+            except Exception as exc:
+                if is_transport_fault(exc):
+                    raise _broken(exc, address) from exc
+                raise
+            total += size
+            if total > self._most_bytes:
+                raise self._too_large()
+            arrived = response.num_bytes_downloaded or total
+            if ended and announced is not None and arrived < announced:
+                raise DownloadError(f"The picture broke off after {arrived} of {announced} bytes.")
+            if piece:
+                yield b"".join(piece) if len(piece) > 1 else piece[0]
+
+    def _checked(self, url: str) -> httpx.URL:
+        try:
+            address = httpx.URL(url)
+        except httpx.InvalidURL:
+            raise DownloadError("The provider gave an address that is none.", gone=True) from None
+        host = address.host
+        delivered = (
+            address.scheme == "https"
+            and address.port is None
+            and (host == _DELIVERY or host.endswith(f".{_DELIVERY}"))
+        )
+        if address.userinfo or not (delivered or _origin(address) == self._origin):
+            raise DownloadError(
+                f"The provider gave an address for a picture that is not its own: {host[:100]!r}.", gone=True
+            )
+        return address
+
+    async def _decoded(self, url: str) -> bytes:
+        """What a `data:` address holds."""
+        if len(url) > self._most_bytes * 4 // 3 + 1000:
+            raise self._too_large()
+        try:
+            # A megabyte takes about a millisecond; more should not keep others waiting.
+            if len(url) > _PIECE_BYTES:
+                content = await asyncio.to_thread(_data_of, url)
+            else:
+                content = _data_of(url)
+        except (ValueError, binascii.Error):
+            raise DownloadError("The provider sent a picture that cannot be decoded.", gone=True) from None
+        if len(content) > self._most_bytes:
+            raise self._too_large()
+        return content
+
+    def _too_large(self) -> DownloadError:
+        return DownloadError(
+            f"The picture is larger than the {self._most_bytes // 1_000_000} MB that are fetched.", gone=True
+        )
+
+
+def _data_of(url: str) -> bytes:
+    header, comma, body = url.removeprefix("data:").partition(",")
+    if not comma:
+        raise ValueError("a data: address without a comma")
+    if header.endswith(";base64"):
+        if "%" in body:
+            body = unquote_to_bytes(body).decode("ascii")
+        return base64.b64decode(body, validate=True)
+    return unquote_to_bytes(body)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _content_length(response: httpx.Response) -> int | None:
+    value = response.headers.get("content-length", "")
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def _broken(exc: Exception, address: httpx.URL) -> DownloadError:
+    if isinstance(exc, TimeoutError):
+        return DownloadError(f"The picture at {address.host} did not arrive in time.")
+    return DownloadError(f"The picture at {address.host} could not be fetched ({type(exc).__name__}).")

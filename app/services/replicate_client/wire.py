@@ -1,0 +1,213 @@
+"""Calls to Replicate: which may be repeated, how long they may take, and what becomes of a fault."""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+
+from app.clock import Clock
+from app.errors import (
+    ProviderAnswerLostError,
+    ProviderError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+)
+from app.models import FailureCode, JsonValue
+from app.services.replicate_client.multipart import file_upload
+from app.services.replicate_client.official import OfficialApi
+from app.services.replicate_client.refusals import NO_TOKEN, TOKEN_REFUSED, json_of, refusal, retry_after
+from app.services.replicate_client.secrecy import Scrubber
+from app.services.replicate_client.transport import TransportFault, is_transport_fault
+
+_log = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 5
+_POOL_SECONDS = 10
+_READ_SECONDS = 30
+_UPLOAD_READ_SECONDS = 120
+_LONGEST_WAIT = 60
+"""Replicate keeps a create waiting for a minute at most."""
+_ATTEMPTS = 4
+_FIRST_BACKOFF_SECONDS = 0.5
+_LONGEST_BACKOFF_SECONDS = 20.0
+_GIVE_UP_AFTER = timedelta(seconds=60)
+_UNREACHABLE = "Replicate cannot be reached at the moment."
+_BUSY = "Replicate is busy and asks to be called again later."
+
+
+class Wire:
+    """Replicate's HTTP API as JSON in, JSON out and errors of ours."""
+
+    def __init__(
+        self,
+        *,
+        http: httpx.AsyncClient,
+        token: str | None,
+        base_url: str,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.base_url = httpx.URL(base_url)
+        self.scrub = Scrubber(token)
+        self._http = http
+        self._token = token
+        self._clock = clock
+        self._jitter = jitter
+        self._official = OfficialApi(http=http, token=token or "", base_url=base_url)
+        self._paused_until: datetime | None = None
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> object:
+        """The JSON found at `path`; repeated through passing faults."""
+        return await self._repeated(
+            f"GET {path}", lambda: self._official.send("GET", path, query=query, timeout=_timeout())
+        )
+
+    async def post_again(self, path: str, body: Mapping[str, JsonValue] | None = None) -> object:
+        """Send a POST that does no harm when it arrives twice; repeated through passing faults."""
+        return await self._repeated(
+            f"POST {path}", lambda: self._official.send("POST", path, body=body, timeout=_timeout())
+        )
+
+    async def upload(self, path: str, file: Path, *, media_type: str) -> object:
+        """Send `file` from disk as the form field `content`; repeated through passing faults."""
+
+        async def send() -> httpx.Response:
+            # The official package reads a file into memory before it sends it.
+            content, headers = await file_upload(file, media_type=media_type)
+            try:
+                return await self._http.post(
+                    f"{str(self.base_url).rstrip('/')}{path}",
+                    content=content,
+                    headers={**headers, "Authorization": f"Bearer {self._token}"},
+                    timeout=_timeout(_UPLOAD_READ_SECONDS),
+                    follow_redirects=False,
+                )
+            except Exception as exc:
+                if is_transport_fault(exc):
+                    raise TransportFault(exc) from exc
+                raise
+
+        return await self._repeated(f"POST {path}", send)
+
+    async def create(
+        self,
+        path: str,
+        body: Mapping[str, JsonValue],
+        *,
+        wait: timedelta | None = None,
+        secrets: Iterable[str] = (),
+    ) -> dict[str, object]:
+        """Send a POST that costs money: once, and never again from here.
+
+        Raises `ProviderUnavailableError` when it surely did not run, `ProviderAnswerLostError` when it may
+        have. After a 429 nothing is sent until the pause that Replicate asked for is over.
+        """
+        self._check_token()
+        self._check_pause()
+        headers: dict[str, str] = {}
+        timeout = _timeout()
+        if wait is not None and wait > timedelta(0):
+            seconds = min(max(int(wait.total_seconds()), 1), _LONGEST_WAIT)
+            headers["Prefer"] = f"wait={seconds}"
+            timeout = _timeout(seconds + 10)
+        try:
+            answer = await self._official.send("POST", path, body=body, headers=headers, timeout=timeout)
+        except TransportFault as exc:
+            if not exc.sent:
+                raise ProviderUnavailableError(_UNREACHABLE) from exc
+            raise ProviderAnswerLostError(
+                f"No answer came to the order ({exc}); the run may have started."
+            ) from exc
+        if answer.is_success:
+            run = json_of(answer)
+            if isinstance(run, dict) and isinstance(run.get("id"), str):
+                return run
+            raise ProviderAnswerLostError(
+                "Replicate's answer to the order made no sense; the run may have started."
+            )
+        raise self._refused_create(answer, secrets)
+
+    def _refused_create(self, answer: httpx.Response, secrets: Iterable[str]) -> ProviderError:
+        status = answer.status_code
+        pause = retry_after(answer, self._clock.now())
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            if pause is not None:
+                self._paused_until = self._clock.now() + pause
+            return ProviderUnavailableError(_BUSY, retry_after=pause)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE and "retry-after" in answer.headers:
+            return ProviderUnavailableError(_BUSY, retry_after=pause)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+            return ProviderAnswerLostError(
+                f"Replicate answered the order with status {status}; the run may have started."
+            )
+        return refusal(answer, self.scrub, secrets)
+
+    async def _repeated(self, what: str, send: Callable[[], Awaitable[httpx.Response]]) -> object:
+        self._check_token()
+        give_up_at = self._clock.now() + _GIVE_UP_AFTER
+        attempt = 0
+        while True:
+            attempt += 1
+            fault, pause = _UNREACHABLE, None
+            try:
+                answer = await send()
+            except TransportFault as exc:
+                reason = str(exc)
+            else:
+                if answer.is_success:
+                    parsed = json_of(answer)
+                    if parsed is not None or not answer.content:
+                        return parsed
+                    fault, reason = "Replicate gave an answer that is not JSON.", "no JSON"
+                elif not _is_passing(answer.status_code):
+                    raise refusal(answer, self.scrub)
+                else:
+                    pause = retry_after(answer, self._clock.now())
+                    fault = _BUSY if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS else _UNREACHABLE
+                    reason = f"status {answer.status_code}"
+            backoff = self._jitter() * min(_FIRST_BACKOFF_SECONDS * 2**attempt, _LONGEST_BACKOFF_SECONDS)
+            seconds = max(backoff, pause.total_seconds()) if pause else backoff
+            late = self._clock.now() + timedelta(seconds=seconds) > give_up_at
+            if attempt == _ATTEMPTS or seconds > _LONGEST_BACKOFF_SECONDS or late:
+                raise ProviderUnavailableError(fault, retry_after=pause)
+            _log.info("%s: %s, attempt %d of %d", what, reason, attempt, _ATTEMPTS)
+            await self._clock.sleep(seconds)
+
+    def _check_token(self) -> None:
+        if not self._token:
+            raise _token_error(NO_TOKEN)
+        # A stray line break or letter would come back in the transport's own error, token and all.
+        if not self._token.isascii() or not self._token.isprintable() or " " in self._token:
+            raise _token_error(TOKEN_REFUSED)
+
+    def _check_pause(self) -> None:
+        if self._paused_until is None:
+            return
+        rest = self._paused_until - self._clock.now()
+        if rest > timedelta(0):
+            raise ProviderUnavailableError(_BUSY, retry_after=rest)
+        self._paused_until = None
+
+
+def _timeout(read_seconds: float = _READ_SECONDS) -> httpx.Timeout:
+    return httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, read=read_seconds, pool=_POOL_SECONDS)
+
+
+def _is_passing(status: int) -> bool:
+    """Whether the same request may well be answered a moment later."""
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.REQUEST_TIMEOUT,
+    )
+
+
+def _token_error(detail: str) -> ProviderRefusedError:
+    return ProviderRefusedError(
+        detail,
+        failure_code=FailureCode.PROVIDER_TOKEN_REFUSED,
+        upstream_status=HTTPStatus.UNAUTHORIZED,
+    )

@@ -1,0 +1,1 @@
+"""Side-by-side measurements on loopback, run by hand; see docs/benchmarks.md."""

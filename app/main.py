@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from app.api_description import complete_description
 from app.clock import Clock, SystemClock
 from app.config import Settings
 from app.cross_origin import CrossOrigin
@@ -31,6 +32,7 @@ from app.services.jobs import JobService
 from app.services.readiness import Readiness
 from app.services.safe_fetch import UrlInspector
 from app.services.training_sets import TrainingSets
+from app.turns import Turns
 
 if TYPE_CHECKING:
     import httpx
@@ -66,6 +68,7 @@ class State(TypedDict):
     url_inspector: UrlInspector
     access: Access
     readiness: Readiness
+    turns: Turns
     sync_wait: timedelta
     upload_limit_bytes: int
     provider_note: str
@@ -92,6 +95,7 @@ def create_app(
     add_problem_details(app)
     for module in (generate_image, get_image, fine_tune, training_status, jobs, models, service):
         app.include_router(module.router)
+    complete_description(app)
     app.add_middleware(CrossOrigin)
     app.add_middleware(RequestIds)
     return app
@@ -183,6 +187,7 @@ async def _wired(
                 "images": image_files.check_writable,
             }
         ),
+        turns=Turns(),
         sync_wait=settings.sync_wait,
         upload_limit_bytes=upload_limit,
         provider_note=settings.provider_note,

@@ -159,9 +159,9 @@ class Job:
     `sent_at` is set before the provider is called: a job with `sent_at` and without `upstream_id` may or
     may not run there. `unknown_since` says since when an answer is known to be lost. `attempt` counts
     runs, from 1; `tried` holds the upstream ids of earlier ones. `due_at` is when somebody has to look
-    after the job next, None once it is final; `revision` grows by one with every change and is what compare-and-set compares.
-    `fetching_since` is set while finished
-    pictures are still to be fetched. `log_tail` holds the last lines of the run's log, `notice` a sentence for people about what is unusual.
+    after the job next, None once it is final; `revision` grows by one with every change and is what
+    compare-and-set compares. `fetching_since` is set while finished pictures are still to be fetched.
+    `log_tail` holds the last lines of the run's log, `notice` a sentence for people about what is unusual.
     """
 
     id: str

@@ -9,12 +9,23 @@ from typing import Any
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from app.config import SandboxMode, Settings
 from app.main import create_app
 from tests.manual_clock import ManualClock
 
 LOOPBACK = ("127.", "::1", "localhost", "/")
+
+
+class GivenSettings(Settings):
+    """Settings that come from the test alone, whatever the environment says."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: object
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +51,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     """Settings that touch nothing but the test's own folder; the sandbox is instant."""
-    return Settings(
-        _env_file=None,
+    return GivenSettings(
         sandbox=SandboxMode.ON,
         sandbox_pace=0,
         data_dir=tmp_path / "data",

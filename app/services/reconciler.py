@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from app.clock import Clock
@@ -36,6 +37,11 @@ class Reconciler:
         self._provider = provider
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
+        self._rounds: set[asyncio.Task[None]] = set()
+        self._in_hand: set[str] = set()
+        # Apart from each other, so that slow uploads keep nobody from hearing how runs stand.
+        self._looks = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._sendings = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def start(self) -> None:
         """Begin to look, again and again."""
@@ -43,31 +49,53 @@ class Reconciler:
 
     async def aclose(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [*self._rounds, *([self._task] if self._task is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def run_once(self) -> int:
         """Take up what is due now and carry each job one step further; how many there were."""
-        now = self._clock.now()
-        due = await self._store.claim_due(now=now, until=now + life.LEASE, limit=CLAIMED_AT_ONCE)
-        jobs = [job for job in due if not self._runs.is_working_on(job.id)]
-        running = [job for job in jobs if job.upstream_id is not None]
-        for kind in JobKind:
-            await self._look_after([job for job in running if job.kind is kind], kind)
-        await self._resume([job for job in jobs if job.upstream_id is None])
+        jobs = await self._take_up()
+        await self._carry_on(jobs)
         return len(jobs)
 
     async def _keep_looking(self) -> None:
         while True:
             try:
-                found = await self.run_once()
+                jobs = await self._take_up()
             except Exception:
-                # Whatever it was, the jobs fall due again when their lease is over.
-                logger.exception("the reconciler could not finish a round")
-                found = 0
-            if found < CLAIMED_AT_ONCE:
-                await self._clock.sleep(TICK_SECONDS)
+                logger.exception("the reconciler could not see which jobs are due")
+            else:
+                # Not awaited: a job that takes long must not keep the next round waiting.
+                begun = asyncio.create_task(self._carry_on(jobs))
+                self._rounds.add(begun)
+                begun.add_done_callback(self._rounds.discard)
+            await self._clock.sleep(TICK_SECONDS)
+
+    async def _take_up(self) -> list[Job]:
+        """The jobs that are due and that this process is not busy with."""
+        now = self._clock.now()
+        due = await self._store.claim_due(now=now, until=now + life.LEASE, limit=CLAIMED_AT_ONCE)
+        jobs = [job for job in due if job.id not in self._in_hand and not self._runs.is_working_on(job.id)]
+        self._in_hand.update(job.id for job in jobs)
+        return jobs
+
+    async def _carry_on(self, jobs: Sequence[Job]) -> None:
+        """Carry each job one step further. Whatever fails, it falls due again when its lease is over."""
+        running = [job for job in jobs if job.upstream_id is not None]
+        try:
+            await _all(
+                [
+                    *(
+                        self._look_after([job for job in running if job.kind is kind], kind)
+                        for kind in JobKind
+                    ),
+                    *(self._resume(job) for job in jobs if job.upstream_id is None),
+                ]
+            )
+        finally:
+            self._in_hand.difference_update(job.id for job in jobs)
 
     async def _look_after(self, jobs: Sequence[Job], kind: JobKind) -> None:
         if not jobs:
@@ -79,15 +107,16 @@ class Reconciler:
                 reports = await self._provider.sweep(kind, since=oldest - timedelta(minutes=1))
             except AppError as exc:
                 logger.warning("no list of %ss from the provider: %s", kind, exc.detail)
-        gate = asyncio.Semaphore(CALLS_AT_ONCE)
-
-        async def one(job: Job) -> None:
-            async with gate:
-                await self._look_at(job, reports.get(job.upstream_id or ""))
-
-        await _all(one(job) for job in jobs)
+        await _all(self._look_at(job, reports.get(job.upstream_id or "")) for job in jobs)
 
     async def _look_at(self, job: Job, report: Report | None) -> None:
+        try:
+            async with self._looks:
+                await self._hear_of(job, report)
+        finally:
+            self._in_hand.discard(job.id)
+
+    async def _hear_of(self, job: Job, report: Report | None) -> None:
         try:
             if report is None:
                 report = await self._provider.fetch(job.kind, job.upstream_id or "")
@@ -109,34 +138,33 @@ class Reconciler:
         """Whether the provider has surely had the time to show a run that it made."""
         return self._clock.now() - (job.sent_at or job.created_at) > timedelta(minutes=1)
 
-    async def _resume(self, jobs: Sequence[Job]) -> None:
-        """Send what was never sent and look for what may have been, oldest first."""
-        gate = asyncio.Semaphore(CALLS_AT_ONCE)
-
-        async def one(job: Job) -> None:
-            async with gate:
+    async def _resume(self, job: Job) -> None:
+        """Send what was never sent, and look for what may have been."""
+        try:
+            async with self._sendings:
                 if self._clock.now() > job.deadline:
                     await self._past_deadline(job)
                 else:
                     await self._runs.resume(job)
-
-        await _all(one(job) for job in jobs)
+        finally:
+            self._in_hand.discard(job.id)
 
     async def _past_deadline(self, job: Job) -> None:
+        hours = round((job.deadline - job.created_at).total_seconds() / 3600)
+        limit = "1 hour" if hours == 1 else f"{hours} hours"
+        failure = Failure(FailureCode.DEADLINE_EXCEEDED, f"It did not end within {limit}.")
+        if job.sent_at is None:
+            detail = f"It could not be sent within {limit}; nothing was charged. {job.notice or ''}"
+            failure = Failure(FailureCode.PROVIDER_UNAVAILABLE, detail.strip())
         if job.upstream_id is not None:
             try:
-                after = await self._door.apply(job, await self._provider.cancel(job.kind, job.upstream_id))
+                report = await self._provider.cancel(job.kind, job.upstream_id)
+                if report.status is JobStatus.CANCELED:
+                    report = replace(report, failure=failure)
+                job = await self._door.apply(job, report)
             except AppError as exc:
                 logger.warning("job %s: could not be canceled at its deadline: %s", job.id, exc.detail)
-            else:
-                job = after
-        hours = (job.deadline - job.created_at).total_seconds() / 3600
-        if job.sent_at is None:
-            detail = f"It could not be sent within {hours:.0f} hours; nothing was charged. {job.notice or ''}"
-            await self._give_up(job, Failure(FailureCode.PROVIDER_UNAVAILABLE, detail.strip()))
-        else:
-            detail = f"It did not end within {hours:.0f} hours."
-            await self._give_up(job, Failure(FailureCode.DEADLINE_EXCEEDED, detail))
+        await self._give_up(job, failure)
 
     async def _give_up(self, job: Job, failure: Failure) -> None:
         await self._door.change(job, lambda j, now: life.ended(j, JobStatus.FAILED, failure, now))

@@ -48,6 +48,7 @@ class IncomingFile:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("x+b")
         self._digest = hashlib.sha256()
+        self._settled = False
         self.size_bytes = 0
 
     def __enter__(self) -> Self:
@@ -82,14 +83,18 @@ class IncomingFile:
         os.fsync(self._file.fileno())
         self._file.close()
         self._path.replace(self._folder / name)
+        self._settled = True
         _flush_folder(self._folder)
 
     def discard(self) -> None:
         """Remove the file, unless it was published; safe to repeat."""
+        if self._settled:
+            return
         # A full disk may refuse the bytes that are still buffered; they are not wanted any more.
         with suppress(OSError):
             self._file.close()
         self._path.unlink(missing_ok=True)
+        self._settled = True
 
 
 class ImageFiles:

@@ -21,6 +21,7 @@ from app.services.jobs import life
 from app.services.jobs.watchers import JobWatchers
 from app.services.provider import Provider, Report
 from app.storage.jobs import JobStore
+from app.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +45,14 @@ class JobDoor:
         self._watchers = watchers
         self._clock = clock
         self._usual_seconds = dict(usual_seconds or {})
+        self._landings = Turns()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def apply(self, job: Job, report: Report) -> Job:
         """Take in a report. Pictures are on disk before the job is called succeeded."""
-        async with self._alone(job.id):
-            return await self._apply(job, report)
+        async with self._alone(job.id) as waited:
+            # Whoever was before us may have taken in the same, pictures and all.
+            return await self._apply(await self._get(job.id) if waited else job, report)
 
     async def _apply(self, job: Job, report: Report) -> Job:
         while True:
@@ -90,13 +93,20 @@ class JobDoor:
         return None
 
     async def refused(self, job: Job, code: str, detail: str) -> Job:
-        """End a job that could not be sent, with the reason."""
+        """End a job that could not be sent, with the reason, unless somebody else has sent it meanwhile."""
         failure = Failure(FailureCode(code), detail)
-        return await self.change(job, lambda j, now: life.ended(j, JobStatus.FAILED, failure, now))
+        return await self.change(
+            job,
+            lambda j, now: (
+                life.ended(j, JobStatus.FAILED, failure, now) if _is_same_sending(j, job) else None
+            ),
+        )
 
     async def held_back(self, job: Job, error: AppError) -> Job:
-        """Keep the job for later: it surely did not run."""
-        return await self.change(job, lambda j, now: life.held_back(j, error, now))
+        """Keep the job for later: it surely did not run, unless somebody else has sent it meanwhile."""
+        return await self.change(
+            job, lambda j, now: life.held_back(j, error, now) if _is_same_sending(j, job) else None
+        )
 
     async def answer_lost(self, job: Job, error: AppError | None) -> Job:
         """Keep the job to be looked for at the provider, unless its id came to be known meanwhile."""
@@ -106,7 +116,8 @@ class JobDoor:
 
     async def _bring_home(self, job: Job, after: Job, report: Report) -> Job:
         try:
-            pictures = await self._images.bring_home(job.id, report.outputs, self._provider.download)
+            async with await self._landings.take():
+                pictures = await self._images.bring_home(job.id, report.outputs, self._provider.download)
         except ProviderError as exc:
             now = self._clock.now()
             gone = isinstance(exc, DownloadError) and exc.gone
@@ -141,10 +152,19 @@ class JobDoor:
         return job
 
     @asynccontextmanager
-    async def _alone(self, job_id: str) -> AsyncIterator[None]:
-        """One at a time for each job in this process; between processes compare-and-set decides."""
+    async def _alone(self, job_id: str) -> AsyncIterator[bool]:
+        """One at a time for each job in this process; between processes compare-and-set decides.
+
+        True if somebody else had to be waited for.
+        """
         lock = self._locks.get(job_id)
         if lock is None:
             lock = self._locks[job_id] = asyncio.Lock()
+        waited = lock.locked()
         async with lock:
-            yield
+            yield waited
+
+
+def _is_same_sending(now: Job, then: Job) -> bool:
+    """Whether what the provider said to the sending of `then` is about the job as it is now."""
+    return now.sent_at == then.sent_at and now.upstream_id == then.upstream_id

@@ -80,7 +80,7 @@ def _ended(job: Job, report: Report, now: datetime) -> Job:
         predict_seconds=predict_seconds,
         progress=_further(job.progress, report.progress),
         log_tail=tail(report.logs) if report.logs else job.log_tail,
-        failure=report.failure,
+        failure=_why_canceled(job, report) if report.status is JobStatus.CANCELED else report.failure,
         result=report.result,
         notice=None,
         due_at=None,
@@ -88,6 +88,13 @@ def _ended(job: Job, report: Report, now: datetime) -> Job:
     if report.status is JobStatus.SUCCEEDED and job.kind is JobKind.GENERATION:
         after = _with_pictures_counted(after, report)
     return _next(after, now)
+
+
+def _why_canceled(job: Job, report: Report) -> Failure:
+    # A run that is stopped before its start may be reported as aborted, whoever stopped it.
+    if job.cancel_requested:
+        return Failure(FailureCode.CANCELED, "Canceled on request.")
+    return report.failure or Failure(FailureCode.CANCELED, "Canceled at the provider.")
 
 
 def _with_pictures_counted(job: Job, report: Report) -> Job:

@@ -16,7 +16,7 @@ from app.errors import (
 from app.models import Failure, FailureCode, Job, JobStatus
 from app.services.jobs import life
 from app.services.jobs.door import JobDoor
-from app.services.provider import Provider, Report
+from app.services.provider import Provider
 from app.services.training_sets import TrainingSets
 from app.storage.jobs import JobStore
 
@@ -44,6 +44,7 @@ class JobRuns:
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[Job]] = {}
         self._secrets: dict[str, Mapping[str, str]] = {}
+        self._finders: dict[str, str] = {}
         self._holder: asyncio.Task[None] | None = None
 
     def start(
@@ -101,15 +102,15 @@ class JobRuns:
     async def look_for(self, job: Job) -> Job:
         """Find the run of a job whose answer was lost; once it is surely absent, the job is sent again."""
         try:
-            report = await self._found(job)
+            found = await self._found(job)
         except (ProviderUnavailableError, ProviderAnswerLostError) as exc:
             return await self._door.answer_lost(job, exc)
         except ProviderRefusedError as exc:
             # The list is refused, not the run: whether it was made stays unknown.
             return await self._door.answer_lost(job, exc)
-        if report is not None:
-            logger.info("job %s: found again as %s", job.id, report.upstream_id)
-            return await self._canceled_if_asked(await self._door.apply(job, report))
+        if found is not None:
+            logger.info("job %s: found again as %s", job.id, found.upstream_id)
+            return await self._canceled_if_asked(found)
         if not life.surely_absent(job, self._clock.now()):
             return await self._door.answer_lost(job, None)
         if job.cancel_requested:
@@ -141,29 +142,33 @@ class JobRuns:
         order = await self._provider.prepare(order, zip_path)
         return await self._door.claim_sending(job, order)
 
-    async def _found(self, job: Job) -> Report | None:
-        """The job's own run: made from its order since it was sent, and not another job's."""
+    async def _found(self, job: Job) -> Job | None:
+        """The job with its own run: made from its order since it was sent, and not another job's."""
         since = job.sent_at or job.created_at
         exclude = set(job.tried)
         while True:
             report = await self._provider.find(job.order, since=since, exclude=exclude)
             if report is None:
                 return None
-            owner = await self._store.with_upstream_id(report.upstream_id)
-            if owner is None or owner.id == job.id:
-                return report
+            # An interrupted run may be another job's, given up by it; even if not, a new one is due.
+            # Equal orders find the same run; the first that comes gets it.
+            if not report.transient and self._finders.setdefault(report.upstream_id, job.id) == job.id:
+                try:
+                    owner = await self._store.with_upstream_id(report.upstream_id)
+                    if owner is None or owner.id == job.id:
+                        return await self._door.apply(job, report)
+                finally:
+                    self._finders.pop(report.upstream_id, None)
             exclude.add(report.upstream_id)
 
     async def cancel_upstream(self, job: Job) -> Job:
         """Cancel a job's run at the provider, looking for it first where its id is not known yet."""
         if job.may_be_running and not job.status.is_final:
             try:
-                report = await self._found(job)
+                job = await self._found(job) or job
             except AppError as exc:
                 logger.warning("job %s: not found to be canceled yet: %s", job.id, exc.detail)
                 return job
-            if report is not None:
-                job = await self._door.apply(job, report)
         return await self._canceled_if_asked(job)
 
     async def _canceled_if_asked(self, job: Job) -> Job:

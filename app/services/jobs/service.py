@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -75,9 +75,11 @@ class JobService:
         *,
         idempotency_key: str | None = None,
         wait: timedelta | None,
+        under_way: Callable[[], None] = lambda: None,
     ) -> Job:
         """Make pictures. With `wait`, the answer comes when they are there or that time is over.
 
+        `under_way` is called once the job is on record and being sent, before any waiting.
         Raises `JobFailedError` if the job ended without pictures while we waited.
         """
         digest = _digest(request)
@@ -89,6 +91,7 @@ class JobService:
         job, is_new = await self._record(order, idempotency_key, digest, sent=True)
         if is_new:
             task = self._runs.start(job, wait=wait, secrets=None)
+            under_way()
             if wait is None:
                 return job
             job = await self._first_answer(task, job, wait)

@@ -1,5 +1,6 @@
 """What Replicate says about models and about the account, remembered for a minute."""
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ class Catalogue:
             version=None if by_name_alone else str(version),
             official=official,
             description=description if isinstance(description, str) else None,
-            schema=_schema(latest, name, training=training),
+            schema=await _schema(latest, name, training=training),
         )
 
     async def _pinned(self, name: str, version: str, *, training: bool) -> RunnableModel:
@@ -122,7 +123,7 @@ class Catalogue:
             version=version,
             official=False,
             description=None,
-            schema=_schema(found, name, training=training),
+            schema=await _schema(found, name, training=training),
         )
 
     async def _object(self, path: str, absent: str) -> dict[str, object]:
@@ -137,7 +138,8 @@ class Catalogue:
         return found
 
 
-def _schema(version: Mapping[str, object], name: str, *, training: bool) -> InputSchema:
+async def _schema(version: Mapping[str, object], name: str, *, training: bool) -> InputSchema:
     document: object = version.get("openapi_schema")
     openapi: Mapping[str, JsonValue] | None = document if isinstance(document, dict) else None
-    return InputSchema.from_openapi(openapi, training=training, model=name)
+    # Compiling a schema takes a moment, and loads jsonschema from disk the first time.
+    return await asyncio.to_thread(InputSchema.from_openapi, openapi, training=training, model=name)

@@ -1,0 +1,48 @@
+"""The service itself: is it there, is it well, where is its documentation."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from app.dependencies import ProviderNote, Reader, ReadinessDep
+from app.routers.answers import answer
+from app.schemas.service import HealthOut
+
+router = APIRouter(tags=["service"])
+
+_FOR_ANYBODY: dict[str, Any] = {"security": []}
+
+
+@router.head("/ping", include_in_schema=False)
+@router.head("/ping/", include_in_schema=False)
+@router.get("/ping/", include_in_schema=False)
+@router.get("/ping", response_class=PlainTextResponse, openapi_extra=_FOR_ANYBODY)
+async def ping() -> Response:
+    """Answers `pong` as long as the process is alive."""
+    return PlainTextResponse("pong")
+
+
+@router.head("/health", include_in_schema=False)
+@router.head("/health/", include_in_schema=False)
+@router.get("/health/", include_in_schema=False)
+@router.get(
+    "/health",
+    response_model=HealthOut,
+    responses={503: {"model": HealthOut, "description": "A part that is needed does not work."}},
+    openapi_extra=_FOR_ANYBODY,
+)
+async def health(readiness: ReadinessDep, provider: ProviderNote) -> Response:
+    """Whether the service can do its work."""
+    works = await readiness.look()
+    well = all(works.values())
+    words = {name: "ok" if fine else "not writable; the log says why" for name, fine in works.items()}
+    return answer(
+        HealthOut(status="ok" if well else "unavailable", provider=provider, **words), 200 if well else 503
+    )
+
+
+@router.get("/", include_in_schema=False)
+async def start_page(request: Request, reader: Reader) -> Response:
+    """The documentation, until there is something better to start with."""
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")

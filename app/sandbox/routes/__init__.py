@@ -1,0 +1,1 @@
+"""The sandbox's routes, by the noun that they are about."""

@@ -34,7 +34,7 @@ run: $(VENV)/.run ## Serve on HOST:PORT (127.0.0.1:8000).
 	@$(BIN)/python -m app
 
 demo: $(VENV)/.run ## Fine-tune, watch, generate and fetch, once, against a server of its own.
-	@$(BIN)/python examples/demo.py $(if $(IMAGES),--images "$(IMAGES)")
+	@$(BIN)/python -m examples.demo $(if $(IMAGES),--images "$(IMAGES)")
 
 test: $(VENV)/.dev ## Every check: format, lint, types, import contracts, tests.
 	$(BIN)/ruff format --check .

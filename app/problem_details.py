@@ -90,7 +90,7 @@ def add_problem_details(app: FastAPI) -> None:
     async def _app_error(request: Request, exc: AppError) -> Response:
         if exc.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.warning(
-                "%s %s: %s (%s, request %s, job %s)",
+                "%s %s: %r (%s, request %s, job %s)",
                 *(request.method, request.url.path, exc.detail, exc.code, request_id(request), exc.job_id),
             )
         return app_problem(request, exc)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import httpx
 from dotenv import dotenv_values
-from make_training_pictures import make_zip
+
+from examples.make_training_pictures import make_zip
 
 ROOT = Path(__file__).resolve().parent.parent
 TRIGGER_WORD = "FLXGT"

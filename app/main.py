@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
 from app.api_description import complete_description
@@ -53,6 +54,9 @@ SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox takes any; it is no secret
 USUAL_OVER = timedelta(days=7)
 """Over which time the usual duration of each model's runs is taken."""
 
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""Left on, FastAPI looks for OpenTelemetry providers at every request."""
+
 DESCRIPTION = """
 Fine-tune FLUX on your own pictures, generate images, and keep every picture under a permanent address.
 Forms and JSON are accepted alike. Errors are `application/problem+json`.
@@ -91,6 +95,7 @@ def create_app(
         version="0.1.0",
         lifespan=_lifespan(settings, clock or SystemClock(), transport),
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
     )
     add_problem_details(app)
     for module in (generate_image, get_image, fine_tune, training_status, jobs, models, service):

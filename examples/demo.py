@@ -165,7 +165,7 @@ def _server(scratch: Path) -> Iterator[httpx.Client]:
     log = scratch / "server.log"
     environment = os.environ | {"HOST": "127.0.0.1", "PORT": str(port), "WORKERS": "1"}
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603 - our own module, by a fixed command
+        process = subprocess.Popen(
             [sys.executable, "-m", "app"], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
         )
     key = (dotenv_values(ROOT / ".env") | dict(os.environ)).get("API_KEY")

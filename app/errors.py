@@ -160,6 +160,8 @@ class ProviderRefusedError(ProviderError):
         self, detail: str, *, failure_code: str, upstream_status: int, errors: Sequence[FieldError] = ()
     ) -> None:
         super().__init__(detail, errors=errors)
+        self.code = failure_code
+        self.status_code, self.title = _FAILED_JOBS.get(failure_code, (self.status_code, self.title))
         self.failure_code = failure_code
         self.upstream_status = upstream_status
 
@@ -195,6 +197,7 @@ class JobFailedError(AppError):
 
 _FAILED_JOBS = {
     "content_moderated": (400, "The picture was withheld by the provider's safety filter"),
+    "input_refused": (422, "The provider refused the input"),
     "training_set_refused": (422, "The training set was refused"),
     "canceled": (409, "The job was canceled"),
     "provider_token_refused": (503, "The provider refused this service's token"),

@@ -46,6 +46,7 @@ class FailureCode(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
     OUTPUTS_LOST = "outputs_lost"
     TRAINING_SET_REFUSED = "training_set_refused"
+    INPUT_REFUSED = "input_refused"
     PROVIDER_REFUSED = "provider_refused"
     PROVIDER_TOKEN_REFUSED = "provider_token_refused"  # noqa: S105 - a code, not a password
     PROVIDER_OUT_OF_CREDIT = "provider_out_of_credit"
@@ -113,7 +114,7 @@ class Order:
     `version` is the id to run, None for models that are run by name alone. `destination` (`owner/name`)
     and `training_set` (the SHA-256 of a stored zip that still has to be uploaded) belong to trainings.
     `expected_outputs` is how many pictures were asked for. `ignored` names what the caller gave and the
-    model cannot take.
+    model cannot take, `secrets` the inputs whose values go along and are never stored.
     """
 
     provider: str
@@ -127,6 +128,7 @@ class Order:
     training_set: str | None = None
     trigger_word: str | None = None
     ignored: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

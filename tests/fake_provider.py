@@ -95,7 +95,7 @@ class FakeProvider:
     def interrupt(self, upstream_id: str) -> Report:
         """Let a run end in a way that may pass when it is repeated."""
         failure = Failure(FailureCode.INTERRUPTED, "The run was interrupted.")
-        report = Report(JobStatus.FAILED, upstream_id, failure=failure, transient=True)
+        report = Report(JobStatus.FAILED, upstream_id, failure=failure, reruns=2)
         self.runs[upstream_id] = report
         return report
 

@@ -45,7 +45,7 @@ OUTCOMES = {
     Fault.PARTLY_MODERATED: Outcome(asked=3, pictures=2),
     Fault.FLAGGED: Outcome(400, "content_moderated", FLAGGED, "failed"),
     Fault.FAILED: Outcome(
-        502, "interrupted", f"Given up after 3 runs. {UNKNOWN}", "failed", runs=3, creates=3
+        502, "interrupted", f"Given up after 2 runs. {UNKNOWN}", "failed", runs=2, creates=2
     ),
     Fault.OUT_OF_MEMORY: Outcome(
         502,

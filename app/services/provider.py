@@ -24,7 +24,7 @@ class Report:
 
     `status` is never `QUEUED`. With `SUCCEEDED`, `outputs` are the addresses of the finished pictures
     (https or `data:`), and `outputs_removed` says that the provider has already deleted them. With
-    `FAILED`, `transient` says that a new run of the same order may well succeed. `logs` is the whole log
+    `FAILED`, `reruns` says how many new runs of the same order the fault is worth. `logs` is the whole log
     so far, or None where the answer carried none.
     """
 
@@ -33,7 +33,7 @@ class Report:
     outputs: tuple[str, ...] = ()
     outputs_removed: bool = False
     failure: Failure | None = None
-    transient: bool = False
+    reruns: int = 0
     version: str | None = None
     logs: str | None = None
     progress: Progress | None = None
@@ -41,6 +41,11 @@ class Report:
     completed_at: datetime | None = None
     predict_seconds: float | None = None
     result: TrainingResult | None = None
+
+    @property
+    def transient(self) -> bool:
+        """Whether a new run of the same order may well succeed."""
+        return self.reruns > 0
 
 
 @dataclass(frozen=True, slots=True)

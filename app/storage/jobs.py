@@ -50,6 +50,10 @@ _CHANGE = (
 )
 
 
+class RunTakenError(Exception):
+    """A run at the provider was taken for a job's own, but belongs to another job."""
+
+
 class JobStore:
     """Adds jobs, finds them, and changes them by compare-and-set."""
 
@@ -70,7 +74,10 @@ class JobStore:
         return True
 
     async def change(self, job: Job) -> bool:
-        """Write `job` over its previous revision, new images included; False if someone was faster."""
+        """Write `job` over its previous revision, new images included; False if someone was faster.
+
+        Raises `RunTakenError` if its run at the provider belongs to another job.
+        """
         row = _to_row(job)
         values = {name: row[name] for name in _CHANGING}
         values |= {"this_id": job.id, "seen_revision": job.revision - 1}
@@ -83,7 +90,10 @@ class JobStore:
                 connection.execute(_ADD_IMAGE, pictures)
             return True
 
-        return await self._database.write(operation)
+        try:
+            return await self._database.write(operation)
+        except IntegrityError as exc:
+            raise RunTakenError(f"The run {job.upstream_id!r} belongs to another job.") from exc
 
     async def get(self, job_id: str) -> Job | None:
         """One job with its images."""
@@ -219,6 +229,7 @@ def _to_row(job: Job) -> dict[str, Any]:
         "training_set": order.training_set,
         "trigger_word": order.trigger_word,
         "ignored": list(order.ignored),
+        "secrets": list(order.secrets),
         "created_at": job.created_at,
         "updated_at": job.updated_at,
         "deadline": job.deadline,
@@ -262,6 +273,7 @@ def _from_row(row: Row[Any], pictures: tuple[Image, ...]) -> Job:
             training_set=values["training_set"],
             trigger_word=values["trigger_word"],
             ignored=tuple(values["ignored"]),
+            secrets=tuple(values["secrets"]),
         ),
         status=JobStatus(values["status"]),
         created_at=values["created_at"],

@@ -51,6 +51,7 @@ jobs = Table(
     Column("training_set", String(64)),
     Column("trigger_word", String(255)),
     Column("ignored", JSON, nullable=False),
+    Column("secrets", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("deadline", UtcDateTime, nullable=False),

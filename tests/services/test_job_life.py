@@ -77,7 +77,7 @@ def test_an_interrupted_run_is_repeated_until_three_were_tried(job: Job) -> None
     failure = Failure(FailureCode.INTERRUPTED, "Prediction interrupted; please retry (code: PA)")
     statuses = []
     for run in ("first", "second", "third"):
-        job = replace(life.advance(job, Report(JobStatus.FAILED, run, failure=failure, transient=True), NOW))
+        job = replace(life.advance(job, Report(JobStatus.FAILED, run, failure=failure, reruns=2), NOW))
         statuses.append((job.status, job.attempt, job.tried))
         job = job if job.status.is_final else life.sent(job, NOW)
     assert statuses == [

@@ -20,7 +20,7 @@ from app.services.images import ImageService
 from app.services.jobs import life
 from app.services.jobs.watchers import JobWatchers
 from app.services.provider import Provider, Report
-from app.storage.jobs import JobStore
+from app.storage.jobs import JobStore, RunTakenError
 from app.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,12 @@ class JobDoor:
                 after = await self._bring_home(job, after, report)
             elif after.status in (JobStatus.STARTING, JobStatus.PROCESSING):
                 after = replace(after, due_at=self._next_look(after, now))
-            if await self._store.change(after):
+            try:
+                changed = await self._store.change(after)
+            except RunTakenError as exc:
+                logger.warning("job %s: %s", job.id, exc)
+                return job
+            if changed:
                 self._announce(after)
                 return after
             job = await self._get(job.id)
@@ -127,6 +132,10 @@ class JobDoor:
             detail = f"The pictures were made but could not be fetched: {exc.detail}"
             failure = Failure(FailureCode.OUTPUTS_LOST, detail)
             return replace(after, status=JobStatus.FAILED, failure=failure, notice=None)
+        missing = len(report.outputs) - len(pictures)
+        if missing:
+            notice = f"{missing} of {len(report.outputs)} pictures were gone before they could be fetched."
+            after = replace(after, notice=f"{after.notice} {notice}" if after.notice else notice)
         return replace(after, images=pictures, fetching_since=None)
 
     def _announce(self, job: Job) -> None:

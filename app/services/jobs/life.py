@@ -58,12 +58,12 @@ def advance(job: Job, report: Report, now: datetime) -> Job:
 
 def _ended(job: Job, report: Report, now: datetime) -> Job:
     if report.status is JobStatus.FAILED and report.transient and not job.cancel_requested:
-        if job.attempt < MOST_ATTEMPTS:
+        if job.attempt <= min(report.reruns, MOST_ATTEMPTS - 1):
             return _once_more(job, report, now)
         reason = report.failure.detail if report.failure else "The run was interrupted."
         report = replace(
             report,
-            failure=Failure(FailureCode.INTERRUPTED, f"Given up after {MOST_ATTEMPTS} runs. {reason}"),
+            failure=Failure(FailureCode.INTERRUPTED, f"Given up after {job.attempt} runs. {reason}"),
         )
     started, completed = report.started_at or job.started_at, report.completed_at or now
     predict_seconds = report.predict_seconds

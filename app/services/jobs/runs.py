@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
-from datetime import timedelta
+from collections.abc import Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from app.clock import Clock
 from app.errors import (
@@ -23,6 +23,11 @@ from app.storage.jobs import JobStore
 logger = logging.getLogger(__name__)
 
 HELD_AT_ONCE = 500
+
+SECRETS_FORGOTTEN = (
+    "The service was restarted before this run was sent, and the tokens that came with the request are "
+    "stored nowhere. Nothing was charged for it; please start the training again."
+)
 
 
 class JobRuns:
@@ -68,25 +73,28 @@ class JobRuns:
         self._holder = asyncio.create_task(self._keep_holding())
 
     async def aclose(self) -> None:
-        """Let go of everything; what was under way is found again after the next start."""
+        """Let go of everything; what was under way is due at once, for whoever runs next."""
+        held = list(self._tasks)
         tasks: list[asyncio.Task[object]] = [*self._tasks.values()]
         if self._holder is not None:
             tasks.append(self._holder)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._hold(held, until=self._clock.now())
 
     async def send(self, job: Job, *, wait: timedelta | None) -> Job:
         """Call the provider for a job, whatever comes of it; the job as it is afterwards."""
         try:
+            secrets = self._secrets.get(job.id, {})
+            if not secrets.keys() >= set(job.order.secrets):
+                return await self._door.refused(job, FailureCode.INTERRUPTED, SECRETS_FORGOTTEN)
             if job.sent_at is None:
                 ready = await self._prepared(job)
                 if ready is None:
                     return job
                 job = ready
-            report = await self._provider.create(
-                job.order, wait=wait, secrets=dict(self._secrets.get(job.id, {}))
-            )
+            report = await self._provider.create(job.order, wait=wait, secrets=dict(secrets))
         except ProviderUnavailableError as exc:
             return await self._door.held_back(job, exc)
         except ProviderRefusedError as exc:
@@ -201,7 +209,19 @@ class JobRuns:
     async def _keep_holding(self) -> None:
         while True:
             await self._clock.sleep(life.LEASE.total_seconds() / 3)
-            held = list(self._tasks)
-            until = self._clock.now() + life.LEASE
-            for start in range(0, len(held), HELD_AT_ONCE):
-                await self._store.hold(held[start : start + HELD_AT_ONCE], until=until)
+            try:
+                await self._hold(list(self._tasks), until=self._clock.now() + life.LEASE)
+                await self._forget_secrets()
+            except AppError as exc:
+                # The next round comes before the lease is over.
+                logger.error("the jobs under way could not be held: %s", exc.detail)
+
+    async def _forget_secrets(self) -> None:
+        for job_id in list(self._secrets):
+            job = await self._store.get(job_id)
+            if job is None or job.status.is_final:
+                del self._secrets[job_id]
+
+    async def _hold(self, job_ids: Sequence[str], *, until: datetime) -> None:
+        for start in range(0, len(job_ids), HELD_AT_ONCE):
+            await self._store.hold(job_ids[start : start + HELD_AT_ONCE], until=until)

@@ -106,6 +106,7 @@ class ReplicateClient:
             seed=fitted.seed,
             destination=await destination_for(request.destination, request.trigger_word, self._catalogue),
             training_set=request.training_set,
+            secrets=tuple(request.secrets or ()),
             trigger_word=request.trigger_word,
             ignored=fitted.ignored,
         )

@@ -24,6 +24,8 @@ _LONGEST_PAUSE = timedelta(minutes=5)
 _RESETS_IN = re.compile(r"resets in ~(\d+)\s*s", re.IGNORECASE)
 _REQUIRED = re.compile(r"^(\w+) is required$")
 
+_INPUT_AT_FAULT = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
+
 _SENTENCES: dict[int, str] = {
     HTTPStatus.FORBIDDEN: "Replicate does not allow this service's token to do that.",
     HTTPStatus.NOT_FOUND: "Replicate does not know what was asked for.",
@@ -66,7 +68,7 @@ def refusal(response: httpx.Response, scrub: Scrubber, secrets: Iterable[str] = 
     said = " ".join(f"{e.field}: {e.message}." for e in errors) or _said(members, scrub, secrets)
     return ProviderRefusedError(
         f"{sentence} {said}".rstrip(),
-        failure_code=FailureCode.PROVIDER_REFUSED,
+        failure_code=FailureCode.INPUT_REFUSED if status in _INPUT_AT_FAULT else FailureCode.PROVIDER_REFUSED,
         upstream_status=status,
         errors=errors,
     )

@@ -45,9 +45,9 @@ def report_of(
         and len(outputs) >= max(expected_outputs, 1)
     ):
         status = JobStatus.SUCCEEDED
-    failure, transient = None, False
+    failure, reruns = None, 0
     if status is JobStatus.FAILED:
-        failure, transient = failure_of(run.get("error"), scrub, hidden)
+        failure, reruns = failure_of(run.get("error"), scrub, hidden)
     elif status is JobStatus.CANCELED:
         failure = _cancellation(run, aborted=word == "aborted")
     logs = run.get("logs")
@@ -59,7 +59,7 @@ def report_of(
         outputs=outputs,
         outputs_removed=run.get("data_removed") is True,
         failure=failure,
-        transient=transient,
+        reruns=reruns,
         version=version if isinstance(version, str) and version != "hidden" else None,
         logs=logs,
         progress=_progress(logs, run_input) if kind is JobKind.TRAINING else None,

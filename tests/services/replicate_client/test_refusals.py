@@ -53,12 +53,12 @@ from tests.services.replicate_client.scripted import (
         ),
         (
             httpx.Response(422, json={"title": "Invalid version or not permitted"}),
-            FailureCode.PROVIDER_REFUSED,
+            FailureCode.INPUT_REFUSED,
             "Replicate refused the input. Invalid version or not permitted",
         ),
         (
             httpx.Response(422, json=["an array"]),
-            FailureCode.PROVIDER_REFUSED,
+            FailureCode.INPUT_REFUSED,
             "Replicate refused the input.",
         ),
         (

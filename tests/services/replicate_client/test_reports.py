@@ -109,54 +109,54 @@ def test_the_version_and_the_time_taken_are_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "transient"),
+    ("error", "code", "reruns"),
     [
-        ("Prediction interrupted; please retry (code: PA)", FailureCode.INTERRUPTED, True),
-        ("Director: unexpected error handling prediction (E9828)", FailureCode.INTERRUPTED, True),
-        ("Unknown error (E1000) (uIJ6l3ruRD)", FailureCode.INTERRUPTED, True),
-        ("Model start timed out (E6716)", FailureCode.INTERRUPTED, True),
-        ("Prediction stopped (E8367)", FailureCode.INTERRUPTED, True),
-        ("Failed to upload file (E9825)", FailureCode.INTERRUPTED, True),
+        ("Prediction interrupted; please retry (code: PA)", FailureCode.INTERRUPTED, 2),
+        ("Director: unexpected error handling prediction (E9828)", FailureCode.INTERRUPTED, 2),
+        ("Unknown error (E1000) (uIJ6l3ruRD)", FailureCode.INTERRUPTED, 1),
+        ("Model start timed out (E6716)", FailureCode.INTERRUPTED, 1),
+        ("Prediction stopped (E8367)", FailureCode.INTERRUPTED, 1),
+        ("Failed to upload file (E9825)", FailureCode.INTERRUPTED, 1),
         (
             "Service is temporarily unavailable. Please try again later. (E004) (x)",
             FailureCode.PROVIDER_UNAVAILABLE,
-            True,
+            2,
         ),
-        ("Health check failing (E8765)", FailureCode.PROVIDER_UNAVAILABLE, False),
-        ("Failed to start (E9243)", FailureCode.PREDICTION_FAILED, False),
-        ("Out of memory (E1001)", FailureCode.OUT_OF_MEMORY, False),
-        ("CUDA out of memory. Tried to allocate 20.00 MiB", FailureCode.OUT_OF_MEMORY, False),
-        ("CUDA error: out of memory", FailureCode.OUT_OF_MEMORY, False),
-        ("The input was invalid. Please try again. (E006)", FailureCode.PREDICTION_FAILED, False),
+        ("Health check failing (E8765)", FailureCode.PROVIDER_UNAVAILABLE, 0),
+        ("Failed to start (E9243)", FailureCode.PREDICTION_FAILED, 0),
+        ("Out of memory (E1001)", FailureCode.OUT_OF_MEMORY, 0),
+        ("CUDA out of memory. Tried to allocate 20.00 MiB", FailureCode.OUT_OF_MEMORY, 0),
+        ("CUDA error: out of memory", FailureCode.OUT_OF_MEMORY, 0),
+        ("The input was invalid. Please try again. (E006)", FailureCode.PREDICTION_FAILED, 0),
         (
             "The input or output was flagged as sensitive. Please try again. (E005) (uIJ6l3ruRD)",
             FailureCode.CONTENT_MODERATED,
-            False,
+            0,
         ),
         (
             "NSFW content detected. Try running it again, or try a different prompt.",
             FailureCode.CONTENT_MODERATED,
-            False,
+            0,
         ),
         (
             "All generated images contained NSFW content. Try running it again with a different prompt.",
             FailureCode.CONTENT_MODERATED,
-            False,
+            0,
         ),
-        ("No .safetensors file found in tarball", FailureCode.PREDICTION_FAILED, False),
-        ("input_images must be a zip file", FailureCode.TRAINING_SET_REFUSED, False),
-        ("list index out of range", FailureCode.PREDICTION_FAILED, False),
-        ("", FailureCode.PREDICTION_FAILED, False),
-        (None, FailureCode.PREDICTION_FAILED, False),
-        ({"odd": 1}, FailureCode.PREDICTION_FAILED, False),
+        ("No .safetensors file found in tarball", FailureCode.PREDICTION_FAILED, 0),
+        ("input_images must be a zip file", FailureCode.TRAINING_SET_REFUSED, 0),
+        ("list index out of range", FailureCode.PREDICTION_FAILED, 0),
+        ("", FailureCode.PREDICTION_FAILED, 0),
+        (None, FailureCode.PREDICTION_FAILED, 0),
+        ({"odd": 1}, FailureCode.PREDICTION_FAILED, 0),
     ],
 )
 def test_the_error_text_says_why_and_whether_to_try_again(
-    error: object, code: FailureCode, transient: bool
+    error: object, code: FailureCode, reruns: int
 ) -> None:
     report = read(status="failed", error=error)
     assert report.failure is not None
-    assert (report.failure.code, report.transient) == (code, transient)
+    assert (report.failure.code, report.reruns) == (code, reruns)
     assert report.failure.detail.endswith((".", ")", str(error)))
 
 

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("training_set", sa.String(64)),
         sa.Column("trigger_word", sa.String(255)),
         sa.Column("ignored", sa.JSON, nullable=False),
+        sa.Column("secrets", sa.JSON, nullable=False),
         sa.Column("created_at", sa.DateTime, nullable=False),
         sa.Column("updated_at", sa.DateTime, nullable=False),
         sa.Column("deadline", sa.DateTime, nullable=False),

@@ -2,7 +2,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from app.services.public_addresses import literal_address, why_refused
+from app.services.safe_fetch.public_addresses import literal_address, why_refused
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from app.errors import InvalidRequestError
-from app.services.training_archives import Contents, inspect_archive
+from app.services.training_sets.archives import Contents, inspect_archive
 
 Zipped = Callable[..., bytes]
 Inspect = Callable[[bytes], Contents]

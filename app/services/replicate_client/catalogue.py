@@ -16,7 +16,7 @@ from app.errors import (
     ProviderUnavailableError,
 )
 from app.models import JsonValue
-from app.services.input_schema import InputSchema
+from app.services.model_inputs.schema import InputSchema
 from app.services.replicate_client.shared_lookups import SharedLookups
 from app.services.replicate_client.wire import Wire
 

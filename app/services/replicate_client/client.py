@@ -17,9 +17,9 @@ from app.errors import (
     ProviderUnavailableError,
 )
 from app.models import FailureCode, GenerationRequest, JobKind, JsonValue, Order, TrainingRequest
+from app.services.images.recently_used import RecentlyUsed
 from app.services.model_inputs import fit_generation, fit_training
 from app.services.provider import ModelInfo, Report
-from app.services.recently_used import RecentlyUsed
 from app.services.replicate_client import listing
 from app.services.replicate_client.catalogue import Catalogue, RunnableModel
 from app.services.replicate_client.downloads import Downloads

@@ -6,7 +6,7 @@ from contextlib import suppress
 import pytest
 
 from app.errors import DownloadError
-from app.services.inspection import MediaType, Picture, inspect
+from app.services.images.inspection import MediaType, Picture, inspect
 from tests.pictures import encoded
 
 

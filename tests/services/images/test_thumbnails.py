@@ -9,7 +9,7 @@ from PIL import Image as Pillow
 
 from app.models import Image
 from app.services.images import ImageService
-from app.services.thumbnails import scaled, thumbnail_width
+from app.services.images.thumbnails import scaled, thumbnail_width
 from app.storage.files import ImageFiles
 from tests.manual_clock import ManualClock
 from tests.pictures import Contents, KnownImages, download_from, encoded

@@ -3,8 +3,8 @@
 import pytest
 
 from app.models import GenerationRequest, JsonValue, TrainingRequest
-from app.services.input_schema import InputSchema
 from app.services.model_inputs import Fitted, fit_generation, fit_training
+from app.services.model_inputs.schema import InputSchema
 from tests.services.model_inputs.schemas import Document, Fields, Fit, SchemaOf
 
 

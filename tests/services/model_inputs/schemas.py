@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from app.models import JsonValue
-from app.services.input_schema import InputSchema
 from app.services.model_inputs import Fitted
+from app.services.model_inputs.schema import InputSchema
 
 Fields = Mapping[str, Mapping[str, JsonValue]]
 Document = Callable[..., dict[str, JsonValue]]

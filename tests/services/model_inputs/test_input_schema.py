@@ -2,7 +2,7 @@ import pytest
 
 from app.errors import ModelNotFoundError
 from app.models import JsonValue
-from app.services.input_schema import InputSchema
+from app.services.model_inputs.schema import InputSchema
 from tests.services.model_inputs.schemas import FINE_TUNE, TRAINER, Document, SchemaOf
 
 

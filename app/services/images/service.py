@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from app.clock import Clock
 from app.errors import AppError, DownloadError, ImageNotFoundError
 from app.models import Image
-from app.services import thumbnails
-from app.services.inspection import inspect
-from app.services.recently_used import RecentlyUsed
-from app.services.thumbnails import ThumbnailFailedError, Thumbnails, thumbnail_width
+from app.services.images import thumbnails
+from app.services.images.inspection import inspect
+from app.services.images.recently_used import RecentlyUsed
+from app.services.images.thumbnails import ThumbnailFailedError, Thumbnails, thumbnail_width
 from app.storage.files import FileContent, ImageFiles, IncomingFile
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from app.errors import InvalidRequestError
-from app.services.picture_headers import (
+from app.services.training_sets.picture_headers import (
     ALLOWED,
     SUFFIXES,
     PictureHeader,

@@ -8,7 +8,7 @@ from typing import Self
 
 from app.errors import ModelNotFoundError
 from app.models import JsonValue
-from app.services.input_field import InputField, compiled, number
+from app.services.model_inputs.field import InputField, compiled, number
 
 _DEEPEST_REFERENCE = 8
 _TYPES = ("string", "integer", "number", "boolean", "array", "object")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from app.errors import FieldError, InvalidRequestError
 from app.models import GenerationRequest, JsonValue, TrainingRequest
-from app.services.input_field import listed, quoted
-from app.services.input_schema import InputSchema, compiles
-from app.services.picture_size import SIZE_NAMES, fit_size
+from app.services.model_inputs.field import listed, quoted
+from app.services.model_inputs.picture_size import SIZE_NAMES, fit_size
+from app.services.model_inputs.schema import InputSchema, compiles
 
 DEFAULT_STEPS = 1000
 IMAGES_INPUT = "input_images"

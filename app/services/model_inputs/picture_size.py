@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.errors import FieldError
 from app.models import JsonValue
-from app.services.input_field import InputField, quoted
-from app.services.input_schema import InputSchema
+from app.services.model_inputs.field import InputField, quoted
+from app.services.model_inputs.schema import InputSchema
 
 DEFAULT_SIDE = 512
 

@@ -17,7 +17,7 @@ from typing import TypeAlias, cast
 import httpx
 
 from app.errors import FieldError, InvalidRequestError
-from app.services.public_addresses import Address, literal_address, why_refused
+from app.services.safe_fetch.public_addresses import Address, literal_address, why_refused
 
 Resolver: TypeAlias = Callable[[str], Awaitable[Sequence[Address]]]
 

@@ -10,14 +10,14 @@ from typing import ParamSpec, Protocol, TypeVar
 
 from app.clock import Clock
 from app.errors import PayloadTooLargeError
-from app.services.picture_headers import ALLOWED, training_set_refused
-from app.services.training_archives import (
+from app.services.training_sets.archives import (
     Contents,
     LooseFile,
     inspect_archive,
     is_junk,
     pack_pictures,
 )
+from app.services.training_sets.picture_headers import ALLOWED, training_set_refused
 from app.storage.training_sets import TrainingSetFiles
 
 _CHUNK_BYTES = 1024 * 1024

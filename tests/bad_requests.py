@@ -1,0 +1,281 @@
+"""Bad requests for every route: the table that `test_bad_input` sends."""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+GENERATE, FINE_TUNE = "/generate-image/", "/fine-tune/"
+_USUAL = {GENERATE: {"prompt": "a cat"}, FINE_TUNE: {"trigger_word": "TOK"}}
+NOBODY = "0" * 32
+BOUNDARY = {"Content_Type": "multipart/form-data; boundary=xx"}
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A request that is wrong in one way; `says` has to stand in the sentence of the answer.
+
+    `{image}` in a path stands for the name of a picture that exists.
+    """
+
+    kind: str
+    status: int
+    says: str
+    path: str
+    method: str = "GET"
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _zip_of(**files: bytes) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as target:
+        for name, content in files.items():
+            target.writestr(name, content)
+    return packed.getvalue()
+
+
+def _posted(path: str, kind: str, status: int, says: str, **given: Any) -> Bad:
+    return Bad(kind, status, says, path, "POST", given)
+
+
+def _form(path: str, kind: str, says: str, **fields: str) -> Bad:
+    """A form that is right but for these fields."""
+    return _posted(path, kind, 422, says, data={**_USUAL[path], **fields})
+
+
+def _body(path: str, kind: str, status: int, says: str, content: bytes, **headers: str) -> Bad:
+    """A body as it goes over the wire, JSON unless a header says something else."""
+    sent = {"Content_Type": "application/json", **headers}
+    named = {name.replace("_", "-"): value for name, value in sent.items()}
+    return _posted(path, kind, status, says, content=content, headers=named)
+
+
+def _any_body(path: str) -> list[Bad]:
+    """What is wrong with a body whatever its fields are."""
+    long = b'{"prompt": "' + b"x" * 1_100_000 + b'"}'
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    text, xml, none = ({"Content_Type": kind} for kind in ("text/plain", "application/xml", ""))
+    usual = json.dumps({**_USUAL[path], "training_images_url": "http://127.0.0.1:9/"}).encode()
+    nameless = b"--xx\r\nContent-Disposition: form-data\r\n\r\na\r\n--xx--\r\n"
+    many = b"&".join(b"field%d=" % number for number in range(300))
+    evil, far = {"Origin": "https://evil.example"}, {"X-Forwarded-For": "203.0.113.7"}
+    return [
+        _body(path, "no JSON", 422, "The body is not valid JSON: ", b'{"prompt": '),
+        _body(path, "an empty body", 422, "The body is not valid JSON: EOF", b""),
+        _body(path, "a list", 422, "The body must be a JSON object", b'["a cat"]'),
+        _body(path, "a text", 422, "The body must be a JSON object", b'"a cat"'),
+        _body(path, "null", 422, "The body must be a JSON object", b"null"),
+        _body(path, "NaN", 422, "The body is not valid JSON: expected value", b'{"lora_scale": NaN}'),
+        _body(path, "infinity", 422, "lora_rank: inf is not a finite number.", b'{"lora_rank": 1e999}'),
+        _body(path, "half a character", 422, "The body is not valid JSON: ", b'{"note": "\\ud83e"}'),
+        _body(path, "UTF-16", 422, "The body is not valid JSON: ", json.dumps({}).encode("utf-16")),
+        _body(path, "bytes that are no UTF-8", 422, "The body is not valid JSON: ", b'{"note": "\xff"}'),
+        _body(path, "a null byte", 422, "note: the text holds a null byte", b'{"note": "a\\u0000b"}'),
+        _body(path, "a deep nest", 422, "The body is not valid JSON: ", b'{"note":' * 100_000),
+        _body(path, "a strange name", 422, "this is not a possible name of a field.", b'{"a\\nb": 1}'),
+        _body(path, "too large a body", 413, "more than 1,048,576 bytes", long),
+        _body(path, "text", 415, "'text/plain' is not accepted; send application/x-www-form", b"cat", **text),
+        _body(path, "XML", 415, "'application/xml' is not accepted", b"<cat/>", **xml),
+        _body(path, "no kind of body", 415, "'' is not accepted", b"prompt=a", **none),
+        _body(path, "a form that is no UTF-8", 422, "The form's text is not valid UTF-8.", b"a=%FF", **form),
+        _body(path, "a field twice", 422, "steps: given more than once", b"steps=1&steps=2", **form),
+        _body(path, "300 fields", 422, "more than 200 fields", many, **form),
+        _body(path, "no boundary", 422, "Missing boundary", b"--xx", Content_Type="multipart/form-data"),
+        _body(path, "no parts", 422, "The form cannot be read", b"a cat", **BOUNDARY),
+        _body(path, "a part without a name", 422, "The form cannot be read", nameless, **BOUNDARY),
+        _body(path, "an empty key", 422, "Idempotency-Key: '' is not possible", usual, Idempotency_Key=""),
+        _body(
+            path, "a long key", 422, "1 to 255 printable ASCII characters", usual, Idempotency_Key="k" * 256
+        ),
+        _body(
+            path, "a key with a tab", 422, "Idempotency-Key: 'a\\tb' is not", usual, Idempotency_Key="a\tb"
+        ),
+        _posted(path, "a page from elsewhere", 403, "CORS_ORIGINS can allow it", headers=evil),
+        _posted(path, "a caller from elsewhere", 403, "Set API_KEY", headers=far),
+        _posted(f"{path}more", "something behind the path", 404, "There is nothing at", data={}),
+        Bad("another method", 405, "GET is not possible at", path),
+        Bad("a method that nobody knows", 405, "possible is POST", path, "BREW"),
+    ]
+
+
+def _named(path: str, says: str) -> list[Bad]:
+    """What is wrong with an id in a path, where `{}` stands in `path`."""
+    method = "POST" if path.endswith("/cancel") else "GET"
+    ids = {
+        "nobody's id": NOBODY,
+        "a number": "1",
+        "SQL": "'%20OR%20'1'='1",
+        "a null byte": "a%00b",
+        "bytes that are no UTF-8": "%FF%FE",
+        "half a character": "%ED%A0%80",
+        "a long id": "x" * 5000,
+        "a wildcard": "%25",
+        "a tab": "a%09b",
+        "spaces": "%20%20",
+        "markup": "%3Cscript%3E",
+        "a format": "%7B0%7D%25s",
+        "a dot": "a.b",
+    }
+    nobody = path.replace("{}", NOBODY)
+    page, caller = {"headers": {"Origin": "null"}}, {"headers": {"X-Real-IP": "nonsense"}}
+    return [
+        *(Bad(kind, 404, says, path.replace("{}", text), method) for kind, text in ids.items()),
+        Bad("a way up", 404, "..", path.replace("{}", "..%2f..%2fetc%2fpasswd"), method),
+        Bad("another method", 405, "DELETE is not possible", nobody, "DELETE"),
+        Bad("a page from elsewhere", 403, "CORS_ORIGINS", nobody, method, page),
+        Bad("a caller from elsewhere", 403, "API_KEY", nobody, method, caller),
+    ]
+
+
+def _plain(path: str, *, guarded: bool) -> list[Bad]:
+    """What can be wrong where nothing is asked for: the method, the path, and who asks."""
+    methods = ("POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW")
+    paths = {
+        "capitals": path.upper(),
+        "something behind it": f"{path}/more",
+        "two slashes behind it": f"{path}//",
+        "a dot": f"{path}.json",
+        "a null byte": f"{path}%00",
+        "bytes that are no UTF-8": f"{path}%FF",
+        "a way up": f"{path}/..%2f..%2fetc%2fpasswd",
+        "SQL": f"{path}'%20OR%201=1",
+        "a parameter of the path": f"{path};a=b",
+        "a space": f"{path}%20",
+        "a long path": path + "x" * 5000,
+    }
+    cases = [Bad(f"the method {name}", 405, f"{name} is not possible at", path, name) for name in methods]
+    cases += [Bad(kind, 404, "There is nothing at", wrong) for kind, wrong in paths.items()]
+    if guarded:
+        page, caller = {"Origin": "https://evil.example"}, {"Forwarded": "for=203.0.113.7"}
+        cases.append(Bad("a page from elsewhere", 403, "CORS_ORIGINS", path, given={"headers": page}))
+        cases.append(Bad("a caller from elsewhere", 403, "API_KEY", path, given={"headers": caller}))
+    return cases
+
+
+def _query(path: str, kind: str, says: str, query: str) -> Bad:
+    return Bad(kind, 422, says, f"{path}?{query}")
+
+
+def _upload(kind: str, says: str, *files: tuple[str, bytes], **fields: str) -> Bad:
+    parts = [("training_images", (name, content)) for name, content in files]
+    return _posted(FINE_TUNE, kind, 422, says, data={"trigger_word": "TOK", **fields}, files=parts)
+
+
+_GENERATE = [
+    _posted(GENERATE, "nothing at all", 422, "prompt: missing, but required."),
+    _form(GENERATE, "a blank prompt", "prompt: blank; 1 to 10,000 characters are allowed", prompt=" "),
+    _form(GENERATE, "a long prompt", "is too long; 1 to 10,000 characters", prompt="x" * 10_001),
+    _form(GENERATE, "too small", "width: 255 is too small; 256 to 1440 is allowed.", width="255"),
+    _form(GENERATE, "too large", "height: 1441 is too large; 256 to 1440 is allowed.", height="1441"),
+    _form(GENERATE, "a word for a number", "seed: 'seven' is not a whole number", seed="seven"),
+    _form(GENERATE, "a part of a number", "num_outputs: '1.5' is not a whole number", num_outputs="1.5"),
+    _form(GENERATE, "too large for a computer", "seed: 9999999999", seed="9" * 40),
+    _form(GENERATE, "too many digits", "has too many digits", seed="9" * 5000),
+    _form(GENERATE, "a form's NaN", "'nan' is not a finite number; -1 to 2", lora_scale="nan"),
+    _form(GENERATE, "a form's infinity", "guidance_scale: '-inf' is not a finite", guidance_scale="-inf"),
+    _form(GENERATE, "SQL for a number", "seed: '1; DROP TABLE jobs' is not", seed="1; DROP TABLE jobs"),
+    _form(GENERATE, "no choice", "'gif' is not one of the choices; webp, jpg or png", output_format="gif"),
+    _form(GENERATE, "neither true nor false", "'maybe' is not true or false", disable_safety_checker="maybe"),
+    _posted(GENERATE, "a list for a text", 422, 'prompt: ["a cat"] is not text', json={"prompt": ["a cat"]}),
+    _posted(
+        GENERATE, "true for a number", 422, "seed: true is not a number", json={"prompt": "a", "seed": True}
+    ),
+    _posted(
+        GENERATE, "a file for a text", 422, "prompt: a file, but text", files={"prompt": ("a.txt", b"a")}
+    ),
+    _posted(
+        GENERATE, "a model that is none", 404, "no/such-model", data={"prompt": "a", "model": "no/such-model"}
+    ),
+    _form(GENERATE, "a model's name that is none", "'../../etc/passwd'", model="../../etc/passwd"),
+    *_any_body(GENERATE),
+]
+_FINE_TUNE = [
+    _posted(FINE_TUNE, "nothing at all", 422, "trigger_word: missing, but required."),
+    _form(FINE_TUNE, "no pictures", "neither was given; give either the URL of a zip"),
+    _form(FINE_TUNE, "a blank word", "trigger_word: blank; 1 to 64 characters", trigger_word=" "),
+    _form(FINE_TUNE, "a long word", "is too long; 1 to 64 characters", trigger_word="x" * 65),
+    _form(FINE_TUNE, "a word with a line break", "holds line breaks", trigger_word="T\nK"),
+    _form(FINE_TUNE, "no steps", "steps: 0 is too small; 1 to 100000 is allowed.", steps="0"),
+    _form(FINE_TUNE, "a word for a number", "steps: 'many' is not a whole number", steps="many"),
+    _form(FINE_TUNE, "a name without an owner", "owner/name is allowed", destination_model="cats"),
+    _form(FINE_TUNE, "a way up", "'me/../cats' is not a model's name", destination_model="me/../cats"),
+    _form(FINE_TUNE, "text for the pictures", "text, but a file is wanted", training_images="cats.zip"),
+    _form(FINE_TUNE, "no URL", "names no valid host", training_images_url="http://[cats"),
+    _form(FINE_TUNE, "a file's URL", "Allowed are http and https.", training_images_url="file:///etc/passwd"),
+    _form(
+        FINE_TUNE, "a URL with a password", "holds a user name", training_images_url="http://me:pw@127.0.0.1/"
+    ),
+    _form(
+        FINE_TUNE,
+        "a URL where nobody is",
+        "no connection can be made",
+        training_images_url="http://127.0.0.1:9/",
+    ),
+    _upload("both sources", "both were given", ("a.zip", b"PK"), training_images_url="http://127.0.0.1:9/"),
+    _upload("an empty file", "'a.zip'", ("a.zip", b"")),
+    _upload("no zip", "'a.zip'", ("a.zip", b"these are cats")),
+    _upload("an empty zip", "'a.zip'", ("a.zip", EMPTY_ZIP)),
+    _upload("half a zip", "'a.zip'", ("a.zip", _zip_of(**{"a.png": bytes(500)})[:300])),
+    _upload("a zip of texts", "'a.zip'", ("a.zip", _zip_of(**{"a.txt": b"a cat"}))),
+    _upload("no picture", "'a.png' cannot be read as a picture", ("a.png", b"a cat"), ("b.png", b"a cat")),
+    _posted(FINE_TUNE, "a file elsewhere", 422, "taken as 'training_images' only", files={"pictures": b"PK"}),
+    _body(FINE_TUNE, "too large an upload", 413, "taken here", b"--xx", Content_Length="9" * 15, **BOUNDARY),
+    *_any_body(FINE_TUNE),
+]
+_JOBS = [
+    _query("/jobs", "no number", "limit: 'x' is not a whole number", "limit=x"),
+    _query("/jobs", "too few", "limit: 0 is too small; at least 1 is allowed.", "limit=0"),
+    _query("/jobs", "too many", "limit: 101 is too large; at most 100", "limit=101"),
+    _query("/jobs", "a part of a number", "limit: '1.5' is not a whole number", "limit=1.5"),
+    _query("/jobs", "too large for a computer", "limit: ", f"limit={'9' * 5000}"),
+    _query("/jobs", "nothing for a number", "limit: empty", "limit="),
+    _query("/jobs", "no kind", "kind: 'cat' is not one of the choices", "kind=cat"),
+    _query("/jobs", "SQL", 'status: "\' OR 1=1 --" is not', "status='%20OR%201=1%20--"),
+    _query("/jobs", "capitals", "'SUCCEEDED' is not one of the choices", "status=SUCCEEDED"),
+    _query("/jobs", "a null byte", "kind: 'a\\x00b' is not", "kind=a%00b"),
+    _query("/jobs", "bytes that are no UTF-8", "kind: ", "kind=%FF"),
+    _query("/jobs", "an invented cursor", "'abc' is not a cursor of this list", "cursor=abc"),
+    _query("/jobs", "a cursor of null bytes", "cursor: ", "cursor=AAAA"),
+    _query("/jobs", "a cursor that is no base64", "is not a cursor of this list", "cursor=%F0%9F%90%88"),
+    _query("/jobs", "a long cursor", "is too long; at most 500 characters", f"cursor={'a' * 501}"),
+    Bad("another method", 405, "POST is not possible at '/jobs'; possible is GET.", "/jobs", "POST"),
+    Bad("a page from elsewhere", 403, "CORS_ORIGINS", "/jobs", given={"headers": {"Origin": "null"}}),
+]
+_IMAGE = "/get-image/{image}"
+_GET_IMAGE = [
+    *_named("/get-image/{}", "No image with the name"),
+    Bad("a way up in the open", 404, "/etc/passwd", "/get-image/../../../etc/passwd"),
+    Bad("no name", 404, "No image with the name ''", "/get-image/"),
+    Bad("a hidden file", 404, "'.gitkeep'", "/get-image/.gitkeep"),
+    _query(_IMAGE, "too narrow", "width: 15 is too small; at least 16", "width=15"),
+    _query(_IMAGE, "too wide", "width: 2049 is too large; at most 2048", "width=2049"),
+    _query(_IMAGE, "no number", "width: 'wide' is not a whole number", "width=wide"),
+    _query(_IMAGE, "infinity", "width: 'inf' is not a whole number", "width=inf"),
+    _query(_IMAGE, "neither true nor false", "download: 'perhaps' is not true or false", "download=perhaps"),
+    Bad(
+        "a part behind the end",
+        416,
+        "The picture has",
+        _IMAGE,
+        given={"headers": {"Range": "bytes=9999999-"}},
+    ),
+    Bad("a part of nothing", 416, "lies behind the end", _IMAGE, given={"headers": {"Range": "bytes=-0"}}),
+]
+
+BAD_REQUESTS: Mapping[str, list[Bad]] = {
+    "POST /generate-image/": _GENERATE,
+    "GET /get-image/{image_filename}": _GET_IMAGE,
+    "POST /fine-tune/": _FINE_TUNE,
+    "GET /training-status/{training_id}": _named("/training-status/{}", "No job with id"),
+    "GET /jobs": _JOBS,
+    "GET /jobs/{job_id}": _named("/jobs/{}", "No job with id"),
+    "POST /jobs/{job_id}/cancel": _named("/jobs/{}/cancel", "No job with id"),
+    "GET /jobs/{job_id}/events": _named("/jobs/{}/events", "No job with id"),
+    "GET /models": _plain("/models", guarded=True),
+    "GET /ping": _plain("/ping", guarded=False),
+    "GET /health": _plain("/health", guarded=False),
+}
+"""By method and path as the OpenAPI document has them."""

@@ -64,7 +64,8 @@ class JobNotFoundError(AppError):
     status_code = 404
 
     def __init__(self, job_id: str) -> None:
-        super().__init__(f"No job with id {job_id!r}.")
+        shown = job_id if len(job_id) <= 80 else f"{job_id[:80]}…"
+        super().__init__(f"No job with id {shown!r}.")
 
 
 class ImageNotFoundError(AppError):
@@ -200,6 +201,7 @@ _FAILED_JOBS = {
     "input_refused": (422, "The provider refused the input"),
     "training_set_refused": (422, "The training set was refused"),
     "canceled": (409, "The job was canceled"),
+    "answer_lost": (502, "The provider's answer was lost"),
     "provider_token_refused": (503, "The provider refused this service's token"),
     "provider_out_of_credit": (503, "The provider takes no more work from this service"),
     "provider_unavailable": (503, "The image provider is not available"),

@@ -44,6 +44,7 @@ class FailureCode(StrEnum):
     INTERRUPTED = "interrupted"
     CANCELED = "canceled"
     DEADLINE_EXCEEDED = "deadline_exceeded"
+    ANSWER_LOST = "answer_lost"
     OUTPUTS_LOST = "outputs_lost"
     TRAINING_SET_REFUSED = "training_set_refused"
     INPUT_REFUSED = "input_refused"
@@ -162,7 +163,9 @@ class Job:
     may not run there. `unknown_since` says since when an answer is known to be lost. `attempt` counts
     runs, from 1; `tried` holds the upstream ids of earlier ones. `due_at` is when somebody has to look
     after the job next, None once it is final; `revision` grows by one with every change and is what
-    compare-and-set compares. `fetching_since` is set while finished pictures are still to be fetched.
+    compare-and-set compares. `fetching_since` is set while finished pictures are still to be fetched,
+    `gone_since` while their addresses answer "not there", `unheard_since` while the provider does not know
+    the run. `resends` counts how often the job was sent again because its run was surely never made.
     `log_tail` holds the last lines of the run's log, `notice` a sentence for people about what is unusual.
     """
 
@@ -178,6 +181,9 @@ class Job:
     sent_at: datetime | None = None
     unknown_since: datetime | None = None
     fetching_since: datetime | None = None
+    gone_since: datetime | None = None
+    unheard_since: datetime | None = None
+    resends: int = 0
     started_at: datetime | None = None
     completed_at: datetime | None = None
     predict_seconds: float | None = None

@@ -130,6 +130,7 @@ class FakeProvider:
             {"trigger_word": request.trigger_word},
             destination="me/cat",
             trigger_word=request.trigger_word,
+            secrets=tuple(request.secrets or ()),
         )
 
     async def prepare(self, order: Order, training_set: Path | None) -> Order:
@@ -221,7 +222,7 @@ class Process:
 
     async def at_rest(self, job: Job) -> Job:
         """The job once this process is not working on it."""
-        await until(lambda: not self.runs.is_working_on(job.id))
+        await until(lambda: not self.runs.has_in_hand(job.id))
         return await self.jobs.get(job.id)
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from app.clock import Clock
 from app.errors import AppError, ProviderRefusedError
-from app.models import Failure, FailureCode, Job, JobKind, JobStatus
+from app.models import Job, JobKind, JobStatus
 from app.services.jobs import life
 from app.services.jobs.door import JobDoor
 from app.services.jobs.runs import JobRuns
@@ -18,11 +18,15 @@ from app.storage.jobs import JobStore
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5
+TICK_SECONDS_IN_TROUBLE = 5.0
 CLAIMED_AT_ONCE = 500
 CALLS_AT_ONCE = 8
 
 SWEEP_FROM = 10
 """From how many runs on pages of the provider's list cost less than asking for each by its id."""
+
+SWEPT_FOR = timedelta(minutes=10)
+"""How old a run may be to be looked for in the list, newest first; older ones would mean many pages."""
 
 
 class Reconciler:
@@ -38,10 +42,8 @@ class Reconciler:
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._rounds: set[asyncio.Task[None]] = set()
-        self._in_hand: set[str] = set()
-        # Apart from each other, so that slow uploads keep nobody from hearing how runs stand.
-        self._looks = asyncio.Semaphore(CALLS_AT_ONCE)
-        self._sendings = asyncio.Semaphore(CALLS_AT_ONCE)
+        # Only calls of moments count here; pictures and uploads have limits of their own.
+        self._calls = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def start(self) -> None:
         """Begin to look, again and again."""
@@ -62,24 +64,30 @@ class Reconciler:
 
     async def _keep_looking(self) -> None:
         while True:
+            pause = TICK_SECONDS
             try:
                 jobs = await self._take_up()
+            except AppError as exc:
+                logger.error("which jobs are due cannot be seen: %s", exc.detail)
+                pause = TICK_SECONDS_IN_TROUBLE
             except Exception:
-                logger.exception("the reconciler could not see which jobs are due")
+                logger.exception("which jobs are due cannot be seen")
+                pause = TICK_SECONDS_IN_TROUBLE
             else:
-                # Not awaited: a job that takes long must not keep the next round waiting.
-                begun = asyncio.create_task(self._carry_on(jobs))
-                self._rounds.add(begun)
-                begun.add_done_callback(self._rounds.discard)
-            await self._clock.sleep(TICK_SECONDS)
+                if jobs:
+                    # Not awaited: a job that takes long must not keep the next round waiting.
+                    begun = asyncio.create_task(self._carry_on(jobs))
+                    self._rounds.add(begun)
+                    begun.add_done_callback(self._rounds.discard)
+            await self._clock.sleep(pause)
 
     async def _take_up(self) -> list[Job]:
-        """The jobs that are due and that this process is not busy with."""
+        """The jobs that are due, taken in hand; those that this process is busy with are left out."""
         now = self._clock.now()
-        due = await self._store.claim_due(now=now, until=now + life.LEASE, limit=CLAIMED_AT_ONCE)
-        jobs = [job for job in due if job.id not in self._in_hand and not self._runs.is_working_on(job.id)]
-        self._in_hand.update(job.id for job in jobs)
-        return jobs
+        due = await self._store.claim_due(
+            now=now, until=now + life.LEASE, limit=CLAIMED_AT_ONCE, unsent=self._runs.gate.room()
+        )
+        return [job for job in due if self._runs.take(job.id)]
 
     async def _carry_on(self, jobs: Sequence[Job]) -> None:
         """Carry each job one step further. Whatever fails, it falls due again when its lease is over."""
@@ -91,88 +99,66 @@ class Reconciler:
                         self._look_after([job for job in running if job.kind is kind], kind)
                         for kind in JobKind
                     ),
-                    *(self._resume(job) for job in jobs if job.upstream_id is None),
+                    *(self._in_hand(job, self._resume(job)) for job in jobs if job.upstream_id is None),
                 ]
             )
-        finally:
-            self._in_hand.difference_update(job.id for job in jobs)
+        except asyncio.CancelledError:
+            for job in jobs:
+                self._runs.let_go(job.id)
+            raise
 
     async def _look_after(self, jobs: Sequence[Job], kind: JobKind) -> None:
-        if not jobs:
-            return
+        new = [job for job in jobs if self._clock.now() - (job.sent_at or job.created_at) < SWEPT_FOR]
         reports: dict[str, Report] = {}
-        if len(jobs) >= SWEEP_FROM:
-            oldest = min(job.sent_at or job.created_at for job in jobs)
+        if len(new) >= SWEEP_FROM:
+            oldest = min(job.sent_at or job.created_at for job in new)
             try:
                 reports = await self._provider.sweep(kind, since=oldest - timedelta(minutes=1))
             except AppError as exc:
                 logger.warning("no list of %ss from the provider: %s", kind, exc.detail)
-        await _all(self._look_at(job, reports.get(job.upstream_id or "")) for job in jobs)
+        await _all(self._in_hand(job, self._look_at(job, reports.get(job.upstream_id or ""))) for job in jobs)
 
     async def _look_at(self, job: Job, report: Report | None) -> None:
-        try:
-            async with self._looks:
-                await self._hear_of(job, report)
-        finally:
-            self._in_hand.discard(job.id)
-
-    async def _hear_of(self, job: Job, report: Report | None) -> None:
+        asked = False
         try:
             if report is None:
-                report = await self._provider.fetch(job.kind, job.upstream_id or "")
+                async with self._calls:
+                    report = await self._provider.fetch(job.kind, job.upstream_id or "")
             job = await self._door.apply(job, report)
-            if job.cancel_requested and not job.status.is_final:
-                job = await self._runs.cancel_upstream(job)
+            if not job.status.is_final and (job.cancel_requested or self._clock.now() > job.deadline):
+                async with self._calls:
+                    report = await self._provider.cancel(job.kind, job.upstream_id or "")
+                if report.status is JobStatus.CANCELED and not job.cancel_requested:
+                    report = replace(report, failure=life.too_late(job.kind))
+                job = await self._door.apply(job, report)
+                asked = True
         except ProviderRefusedError as exc:
-            if exc.upstream_status == 404 and self._is_old(job):
-                failure = Failure(FailureCode.OUTPUTS_LOST, "The provider does not know this run any more.")
-                await self._give_up(job, failure)
-                return
+            if exc.upstream_status == 404:
+                job = await self._door.change(job, life.unheard)
             logger.warning("job %s: no news from the provider: %s", job.id, exc.detail)
         except AppError as exc:
-            logger.warning("job %s: no news from the provider: %s", job.id, exc.detail)
-        if not job.status.is_final and self._clock.now() > job.deadline:
-            await self._past_deadline(job)
-
-    def _is_old(self, job: Job) -> bool:
-        """Whether the provider has surely had the time to show a run that it made."""
-        return self._clock.now() - (job.sent_at or job.created_at) > timedelta(minutes=1)
+            logger.warning("job %s: not carried on: %s", job.id, exc.detail)
+        finally:
+            await self._door.change(job, lambda j, now: life.overdue(j, asked=asked, now=now))
 
     async def _resume(self, job: Job) -> None:
-        """Send what was never sent, and look for what may have been."""
+        if job.order.training_set is not None and job.sent_at is None:
+            # An upload may take minutes.
+            await self._runs.resume(job)
+            return
+        async with self._calls:
+            await self._runs.resume(job)
+
+    async def _in_hand(self, job: Job, work: Coroutine[None, None, None]) -> None:
         try:
-            async with self._sendings:
-                if self._clock.now() > job.deadline:
-                    await self._past_deadline(job)
-                else:
-                    await self._runs.resume(job)
+            await work
+        except Exception:
+            logger.exception("job %s could not be carried on", job.id)
         finally:
-            self._in_hand.discard(job.id)
-
-    async def _past_deadline(self, job: Job) -> None:
-        hours = round((job.deadline - job.created_at).total_seconds() / 3600)
-        limit = "1 hour" if hours == 1 else f"{hours} hours"
-        failure = Failure(FailureCode.DEADLINE_EXCEEDED, f"It did not end within {limit}.")
-        if job.sent_at is None:
-            detail = f"It could not be sent within {limit}; nothing was charged. {job.notice or ''}"
-            failure = Failure(FailureCode.PROVIDER_UNAVAILABLE, detail.strip())
-        if job.upstream_id is not None:
-            try:
-                report = await self._provider.cancel(job.kind, job.upstream_id)
-                if report.status is JobStatus.CANCELED:
-                    report = replace(report, failure=failure)
-                job = await self._door.apply(job, report)
-            except AppError as exc:
-                logger.warning("job %s: could not be canceled at its deadline: %s", job.id, exc.detail)
-        await self._give_up(job, failure)
-
-    async def _give_up(self, job: Job, failure: Failure) -> None:
-        await self._door.change(job, lambda j, now: life.ended(j, JobStatus.FAILED, failure, now))
+            self._runs.let_go(job.id)
 
 
 async def _all(work: Iterable[Coroutine[None, None, None]]) -> None:
     for outcome in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(outcome, asyncio.CancelledError):
-            raise outcome
         if isinstance(outcome, BaseException):
-            logger.error("a job could not be looked after", exc_info=outcome)
+            raise outcome

@@ -1,7 +1,8 @@
 """Rows of jobs, and of the images that belong to them."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -33,13 +34,14 @@ from app.storage.database import Database
 from app.storage.images import image_from_row, image_to_row
 from app.storage.tables import images, jobs
 
-_CHANGING = (
-    "status", "updated_at", "due_at", "revision", "attempt", "sent_at", "unknown_since", "fetching_since",
-    "started_at", "completed_at", "predict_seconds", "upstream_id", "tried", "progress", "log_tail",
-    "notice", "failure_code", "failure_detail", "result_version", "result_weights", "cancel_requested",
-    "version", "input", "destination", "training_set",
-)  # fmt: skip
+logger = logging.getLogger(__name__)
 
+_FIXED = frozenset(
+    {"id", "kind", "provider", "model", "expected_outputs", "seed", "trigger_word", "ignored", "secrets"}
+    | {"created_at", "idempotency_key", "request_digest"}
+)
+_CHANGING = tuple(column.name for column in jobs.c if column.name not in _FIXED)
+_PROGRESS_FIELDS = frozenset(field.name for field in fields(Progress))
 _ADD_JOB = insert(jobs)
 _ADD_IMAGE = insert(images)
 _ONE = select(jobs).where(jobs.c.id == bindparam("id"))
@@ -93,6 +95,8 @@ class JobStore:
         try:
             return await self._database.write(operation)
         except IntegrityError as exc:
+            if "upstream_id" not in str(exc.orig):
+                raise
             raise RunTakenError(f"The run {job.upstream_id!r} belongs to another job.") from exc
 
     async def get(self, job_id: str) -> Job | None:
@@ -112,13 +116,17 @@ class JobStore:
         """The job whose run has this id at its provider."""
         return await self._first(jobs.c.upstream_id == upstream_id)
 
-    async def known_upstream_ids(self, upstream_ids: Collection[str]) -> set[str]:
-        """Those of the ids that already belong to a job."""
-        wanted = list(upstream_ids)
+    async def upstream_ids(self, *, since: datetime) -> set[str]:
+        """The ids of all runs that jobs made since then have, or have had."""
+        query = select(jobs.c.upstream_id, jobs.c.tried).where(jobs.c.created_at >= since)
 
         def operation(connection: Connection) -> set[str]:
-            rows = connection.execute(select(jobs.c.upstream_id).where(jobs.c.upstream_id.in_(wanted)))
-            return {str(row[0]) for row in rows}
+            known: set[str] = set()
+            for upstream_id, tried in connection.execute(query):
+                known.update(tried)
+                if upstream_id is not None:
+                    known.add(upstream_id)
+            return known
 
         return await self._database.read(operation)
 
@@ -150,18 +158,28 @@ class JobStore:
 
         return await self._database.read(operation)
 
-    async def claim_due(self, *, now: datetime, until: datetime, limit: int) -> list[Job]:
-        """Jobs that are due, oldest first, each handed to one caller alone until `until`."""
-        if not await self._database.read(lambda c: _any_due(c, now)):
+    async def claim_due(self, *, now: datetime, until: datetime, limit: int, unsent: int) -> list[Job]:
+        """Jobs that are due, oldest first; they do not fall due for anybody again before `until`.
+
+        Among them at most `unsent` that have yet to be sent.
+        """
+        due = jobs.c.due_at <= now
+        begun = select(jobs.c.id).where(due, jobs.c.sent_at.is_not(None)).order_by(jobs.c.created_at)
+        new = select(jobs.c.id).where(due, jobs.c.sent_at.is_(None)).order_by(jobs.c.created_at)
+
+        def any_due(connection: Connection) -> list[str]:
+            ids = [str(row.id) for row in connection.execute(begun.limit(limit))]
+            return ids + [str(row.id) for row in connection.execute(new.limit(unsent))]
+
+        ids = await self._database.read(any_due)
+        if not ids:
             return []
+        claim = update(jobs).where(jobs.c.id.in_(ids), due).values(due_at=until).returning(jobs)
 
         def operation(connection: Connection) -> list[Job]:
-            due = select(jobs.c.id).where(jobs.c.due_at <= now).order_by(jobs.c.due_at).limit(limit)
-            claim = update(jobs).where(jobs.c.id.in_(due)).values(due_at=until).returning(jobs)
-            claimed = [_from_row(row, ()) for row in connection.execute(claim).all()]
-            return sorted(claimed, key=lambda job: (job.created_at, job.id))
+            return _readable(connection.execute(claim).all())
 
-        return await self._database.write(operation)
+        return sorted(await self._database.write(operation), key=lambda job: (job.created_at, job.id))
 
     async def hold(self, job_ids: Sequence[str], *, until: datetime) -> None:
         """Keep jobs that are being worked on from falling due."""
@@ -199,8 +217,15 @@ class JobStore:
         return await self._database.read(operation)
 
 
-def _any_due(connection: Connection, now: datetime) -> bool:
-    return connection.execute(select(jobs.c.id).where(jobs.c.due_at <= now).limit(1)).first() is not None
+def _readable(rows: Sequence[Row[Any]]) -> list[Job]:
+    """The jobs of these rows; one that cannot be read must not hold up the others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(_from_row(row, ()))
+        except (KeyError, TypeError, ValueError):
+            logger.exception("the record of job %s cannot be read", row.id)
+    return found
 
 
 def _with_images(connection: Connection, rows: Sequence[Row[Any]]) -> list[Job]:
@@ -239,6 +264,9 @@ def _to_row(job: Job) -> dict[str, Any]:
         "sent_at": job.sent_at,
         "unknown_since": job.unknown_since,
         "fetching_since": job.fetching_since,
+        "gone_since": job.gone_since,
+        "unheard_since": job.unheard_since,
+        "resends": job.resends,
         "started_at": job.started_at,
         "completed_at": job.completed_at,
         "predict_seconds": job.predict_seconds,
@@ -285,12 +313,15 @@ def _from_row(row: Row[Any], pictures: tuple[Image, ...]) -> Job:
         sent_at=values["sent_at"],
         unknown_since=values["unknown_since"],
         fetching_since=values["fetching_since"],
+        gone_since=values["gone_since"],
+        unheard_since=values["unheard_since"],
+        resends=values["resends"],
         started_at=values["started_at"],
         completed_at=values["completed_at"],
         predict_seconds=values["predict_seconds"],
         upstream_id=values["upstream_id"],
         tried=tuple(values["tried"]),
-        progress=Progress(**values["progress"]) if values["progress"] is not None else None,
+        progress=_progress(values["progress"]),
         log_tail=values["log_tail"],
         notice=values["notice"],
         failure=_failure(values["failure_code"], values["failure_detail"]),
@@ -300,6 +331,13 @@ def _from_row(row: Row[Any], pictures: tuple[Image, ...]) -> Job:
         request_digest=values["request_digest"],
         images=pictures,
     )
+
+
+def _progress(stored: dict[str, Any] | None) -> Progress | None:
+    """What is known of it here: a newer version of the service may have stored more."""
+    if stored is None or "phase" not in stored:
+        return None
+    return Progress(**{name: value for name, value in stored.items() if name in _PROGRESS_FIELDS})
 
 
 def _failure(code: str | None, detail: str | None) -> Failure | None:

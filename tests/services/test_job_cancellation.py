@@ -37,7 +37,7 @@ async def test_a_job_canceled_while_its_pictures_are_uploaded_is_never_sent(
 ) -> None:
     job = await ours.record(unsent_training(clock))
     provider.preparing.clear()
-    task = ours.runs.resume(job)
+    task = asyncio.create_task(ours.runs.resume(job))
     await provider.until_called("prepare")
     await (other if by_another_process else ours).jobs.cancel(job.id)
     provider.preparing.set()

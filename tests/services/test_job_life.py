@@ -102,7 +102,7 @@ def test_progress_never_goes_back(job: Job) -> None:
 
 def test_a_job_held_back_counts_as_never_sent(job: Job) -> None:
     error = ProviderUnavailableError("Too many requests.", retry_after=timedelta(seconds=7))
-    after = life.held_back(job, error, NOW)
+    after = life.held_back(job, error, timedelta(seconds=7), NOW)
     assert (after.sent_at, after.due_at) == (None, NOW + timedelta(seconds=7))
 
 
@@ -114,17 +114,35 @@ def test_a_lost_answer_is_looked_for_soon_and_then_with_patience(job: Job) -> No
         assert job.due_at is not None
         pauses.append((job.due_at - now).total_seconds())
         now = job.due_at
-    assert pauses == [1, 2, 4, 8, 15]
+    assert pauses == [1, 2, 4, 8, 16]
     assert not life.surely_absent(job, NOW + timedelta(seconds=14))
     assert life.surely_absent(job, NOW + timedelta(seconds=15))
 
 
+def test_a_job_is_sent_again_twice_and_then_given_up(job: Job) -> None:
+    settled = []
+    now = NOW
+    while not job.status.is_final:
+        job = life.sent(job, now)
+        lost_at = now
+        job = life.answer_lost(job, None, now)
+        while not life.surely_absent(job, now):
+            now += timedelta(seconds=1)
+        settled.append((now - lost_at).total_seconds())
+        job = life.unsent(job, now)
+    assert settled == [15, 120, 600]
+    assert job.failure is not None
+    assert job.failure.code is FailureCode.ANSWER_LOST
+
+
 def test_missing_pictures_are_tried_for_an_hour_and_vanished_ones_for_seconds(job: Job) -> None:
-    waiting = life.pictures_waiting(job, "connection reset", NOW)
+    waiting = life.pictures_waiting(job, "connection reset", gone=False, now=NOW)
     assert waiting.status is JobStatus.PROCESSING
     assert not life.pictures_given_up(waiting, gone=False, now=NOW + timedelta(minutes=59))
     assert life.pictures_given_up(waiting, gone=False, now=NOW + timedelta(minutes=60))
-    assert life.pictures_given_up(waiting, gone=True, now=NOW + timedelta(seconds=20))
+    vanished = life.pictures_waiting(waiting, "404", gone=True, now=NOW + timedelta(minutes=10))
+    assert not life.pictures_given_up(vanished, gone=True, now=NOW + timedelta(minutes=10, seconds=19))
+    assert life.pictures_given_up(vanished, gone=True, now=NOW + timedelta(minutes=10, seconds=20))
 
 
 @pytest.mark.parametrize(("elapsed", "pause"), [(0, 8), (5, 3), (8, 0.5), (12, 1), (100, 5)])

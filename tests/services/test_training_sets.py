@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from starlette.datastructures import UploadFile
 
-from app.errors import InvalidRequestError, PayloadTooLargeError
+from app.errors import InvalidRequestError, PayloadTooLargeError, StorageUnavailableError
 from app.services.training_sets import TrainingSets
 from tests.manual_clock import ManualClock
 
@@ -293,3 +293,16 @@ async def test_leftovers_of_a_killed_process_go_after_a_day(
 def test_an_unknown_set_has_no_path(sets: TrainingSets, sha256: str) -> None:
     with pytest.raises(FileNotFoundError):
         sets.path(sha256)
+
+
+async def test_a_folder_that_refuses_is_told_apart_from_a_bad_upload(
+    sets: TrainingSets, directory: Path, stored: Stored, paint: Paint, given: Given
+) -> None:
+    await sets.check_writable()
+    assert stored() == []
+    await asyncio.to_thread(directory.rmdir)
+    await asyncio.to_thread(directory.touch)
+    with pytest.raises(OSError, match="exists"):
+        await sets.check_writable()
+    with pytest.raises(StorageUnavailableError, match="folder for training pictures cannot be written to"):
+        await sets.take_in([given("a.jpg", paint())])

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 
 from app.errors import FieldError, InvalidRequestError
 from app.models import Job
@@ -21,7 +21,8 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
         before = datetime.fromisoformat(moment)
         if before.tzinfo is None:
             raise ValueError("a time without a zone")
-    except (ValueError, binascii.Error) as exc:
+        before = before.astimezone(UTC)
+    except (ValueError, OverflowError, binascii.Error) as exc:
         message = f"{cursor[:80]!r} is not a cursor of this list; take `next_cursor` of the page before."
         raise InvalidRequestError([FieldError("cursor", message)]) from exc
     return before, job_id

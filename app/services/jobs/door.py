@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from app.clock import Clock
@@ -13,14 +13,13 @@ from app.errors import (
     AppError,
     DownloadError,
     JobNotFoundError,
-    ProviderError,
 )
 from app.models import Failure, FailureCode, Job, JobKind, JobStatus, Order
 from app.services.images import ImageService
 from app.services.jobs import life
 from app.services.jobs.watchers import JobWatchers
 from app.services.provider import Provider, Report
-from app.storage.jobs import JobStore, RunTakenError
+from app.storage.jobs import JobStore
 from app.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -49,7 +48,10 @@ class JobDoor:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def apply(self, job: Job, report: Report) -> Job:
-        """Take in a report. Pictures are on disk before the job is called succeeded."""
+        """Take in a report. Pictures are on disk before the job is called succeeded.
+
+        Raises `RunTakenError` if the run belongs to another job.
+        """
         async with self._alone(job.id) as waited:
             # Whoever was before us may have taken in the same, pictures and all.
             return await self._apply(await self._get(job.id) if waited else job, report)
@@ -64,12 +66,7 @@ class JobDoor:
                 after = await self._bring_home(job, after, report)
             elif after.status in (JobStatus.STARTING, JobStatus.PROCESSING):
                 after = replace(after, due_at=self._next_look(after, now))
-            try:
-                changed = await self._store.change(after)
-            except RunTakenError as exc:
-                logger.warning("job %s: %s", job.id, exc)
-                return job
-            if changed:
+            if await self._store.change(after):
                 self._announce(after)
                 return after
             job = await self._get(job.id)
@@ -89,7 +86,7 @@ class JobDoor:
     async def claim_sending(self, job: Job, order: Order) -> Job | None:
         """Mark the job as sent, with the order that goes out; None if somebody else did.
 
-        Whoever gets the job back is the only one who may call the provider: nothing is sent twice.
+        Of all who see the same revision, one gets the job back, and only that one may call the provider.
         """
         after = life.sent(replace(job, order=order), self._clock.now())
         if await self._store.change(after):
@@ -102,33 +99,40 @@ class JobDoor:
         failure = Failure(FailureCode(code), detail)
         return await self.change(
             job,
-            lambda j, now: (
-                life.ended(j, JobStatus.FAILED, failure, now) if _is_same_sending(j, job) else None
-            ),
+            lambda j, now: life.ended(j, JobStatus.FAILED, failure, now) if is_same_sending(j, job) else None,
         )
 
-    async def held_back(self, job: Job, error: AppError) -> Job:
+    async def held_back(self, job: Job, error: AppError, pause: timedelta) -> Job:
         """Keep the job for later: it surely did not run, unless somebody else has sent it meanwhile."""
         return await self.change(
-            job, lambda j, now: life.held_back(j, error, now) if _is_same_sending(j, job) else None
+            job, lambda j, now: life.held_back(j, error, pause, now) if is_same_sending(j, job) else None
         )
 
     async def answer_lost(self, job: Job, error: AppError | None) -> Job:
         """Keep the job to be looked for at the provider, unless its id came to be known meanwhile."""
         return await self.change(
-            job, lambda j, now: life.answer_lost(j, error, now) if j.may_be_running else None
+            job,
+            lambda j, now: (
+                life.answer_lost(j, error, now) if j.may_be_running and is_same_sending(j, job) else None
+            ),
         )
 
     async def _bring_home(self, job: Job, after: Job, report: Report) -> Job:
+        now = self._clock.now()
         try:
             async with await self._landings.take():
-                pictures = await self._images.bring_home(job.id, report.outputs, self._provider.download)
-        except ProviderError as exc:
-            now = self._clock.now()
+                pictures = await self._images.bring_home(
+                    job.id,
+                    report.outputs,
+                    self._provider.download,
+                    accept_missing=life.pictures_given_up(job, gone=True, now=now),
+                )
+        except AppError as exc:
             gone = isinstance(exc, DownloadError) and exc.gone
             logger.warning("job %s: pictures could not be fetched: %s", job.id, exc.detail)
-            if not life.pictures_given_up(after, gone=gone, now=now):
-                return life.pictures_waiting(replace(after, revision=job.revision), exc.detail, now)
+            if not life.pictures_given_up(job, gone=gone, now=now):
+                waiting = replace(after, revision=job.revision)
+                return life.pictures_waiting(waiting, exc.detail, gone=gone, now=now)
             detail = f"The pictures were made but could not be fetched: {exc.detail}"
             failure = Failure(FailureCode.OUTPUTS_LOST, detail)
             return replace(after, status=JobStatus.FAILED, failure=failure, notice=None)
@@ -136,7 +140,7 @@ class JobDoor:
         if missing:
             notice = f"{missing} of {len(report.outputs)} pictures were gone before they could be fetched."
             after = replace(after, notice=f"{after.notice} {notice}" if after.notice else notice)
-        return replace(after, images=pictures, fetching_since=None)
+        return replace(after, images=pictures, fetching_since=None, gone_since=None)
 
     def _announce(self, job: Job) -> None:
         if job.status is JobStatus.SUCCEEDED and job.predict_seconds is not None:
@@ -174,6 +178,6 @@ class JobDoor:
             yield waited
 
 
-def _is_same_sending(now: Job, then: Job) -> bool:
+def is_same_sending(now: Job, then: Job) -> bool:
     """Whether what the provider said to the sending of `then` is about the job as it is now."""
     return now.sent_at == then.sent_at and now.upstream_id == then.upstream_id

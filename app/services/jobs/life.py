@@ -14,8 +14,11 @@ MOST_ATTEMPTS = 3
 LEASE = timedelta(seconds=15)
 """How long a job stays with the process that took it; whoever works on it longer renews it."""
 
-SETTLED_AFTER = timedelta(seconds=15)
-"""How long after an answer was lost its run must show in the provider's list, if there is one."""
+SETTLED_AFTER = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
+"""How long after an answer was lost its run must show in the provider's list, if there is one.
+
+Each time that it did not, the job is sent again, as often as there are times but the last.
+"""
 
 FETCHING_FOR = timedelta(hours=1)
 """How long finished pictures are tried for: Replicate deletes them one hour after completion."""
@@ -23,14 +26,28 @@ FETCHING_FOR = timedelta(hours=1)
 GONE_AFTER = timedelta(seconds=20)
 """How long an address may answer "not there" before its picture is given up."""
 
-_DEADLINES = {JobKind.GENERATION: timedelta(hours=1), JobKind.TRAINING: timedelta(hours=24)}
+UNHEARD_FOR = timedelta(hours=1)
+"""How long the provider may not know a run before it is given up: it may be the token, or a fault."""
+
+PATIENCE = timedelta(hours=24)
+"""How long after its deadline a job is kept for whose end the provider has yet to be asked."""
+
+_TO_BE_SENT_WITHIN = {JobKind.GENERATION: timedelta(hours=1), JobKind.TRAINING: timedelta(hours=24)}
+_RUNS_FOR = {JobKind.GENERATION: timedelta(hours=1), JobKind.TRAINING: timedelta(hours=24)}
 _RANKS = {JobStatus.QUEUED: 0, JobStatus.STARTING: 1, JobStatus.PROCESSING: 2}
 _PHASES = ("preparing", "captioning", "training", "saving")
 
 
-def deadline_for(kind: JobKind, created_at: datetime) -> datetime:
-    """When a job is given up, whatever the provider says or does not say."""
-    return created_at + _DEADLINES[kind]
+def deadline_to_be_sent(job: Job) -> datetime:
+    """By when a job has to be sent; every run that was made, or looked for in vain, moves it on."""
+    within = _TO_BE_SENT_WITHIN[job.kind]
+    earlier = job.attempt - 1 + job.resends
+    return job.created_at + within + earlier * (within + _RUNS_FOR[job.kind])
+
+
+def deadline_to_end(kind: JobKind, sent_at: datetime) -> datetime:
+    """By when a job that was sent has to end."""
+    return sent_at + _RUNS_FOR[kind]
 
 
 def advance(job: Job, report: Report, now: datetime) -> Job:
@@ -48,6 +65,7 @@ def advance(job: Job, report: Report, now: datetime) -> Job:
         status=report.status,
         upstream_id=report.upstream_id,
         unknown_since=None,
+        unheard_since=None,
         started_at=report.started_at or job.started_at,
         progress=_further(job.progress, report.progress),
         log_tail=tail(report.logs) if report.logs else job.log_tail,
@@ -57,7 +75,9 @@ def advance(job: Job, report: Report, now: datetime) -> Job:
 
 
 def _ended(job: Job, report: Report, now: datetime) -> Job:
-    if report.status is JobStatus.FAILED and report.transient and not job.cancel_requested:
+    # Without its secrets, which are stored nowhere, an order cannot be run again.
+    may_run_again = not job.cancel_requested and not job.order.secrets
+    if report.status is JobStatus.FAILED and report.transient and may_run_again:
         if job.attempt <= min(report.reruns, MOST_ATTEMPTS - 1):
             return _once_more(job, report, now)
         reason = report.failure.detail if report.failure else "The run was interrupted."
@@ -123,18 +143,19 @@ def _with_pictures_counted(job: Job, report: Report) -> Job:
 
 def _once_more(job: Job, report: Report, now: datetime) -> Job:
     reason = report.failure.detail if report.failure else "The run was interrupted."
+    job = replace(job, attempt=job.attempt + 1)
     return _next(
         replace(
             job,
             status=JobStatus.QUEUED,
-            attempt=job.attempt + 1,
+            deadline=deadline_to_be_sent(job),
             tried=(*job.tried, report.upstream_id),
             upstream_id=None,
             sent_at=None,
             unknown_since=None,
             progress=None,
-            due_at=now + timedelta(seconds=2**job.attempt),
-            notice=f"Run {job.attempt} failed and is repeated: {reason}",
+            due_at=now + timedelta(seconds=2 ** (job.attempt - 1)),
+            notice=f"Run {job.attempt - 1} failed and is repeated: {reason}",
         ),
         now,
     )
@@ -142,37 +163,66 @@ def _once_more(job: Job, report: Report, now: datetime) -> Job:
 
 def sent(job: Job, now: datetime) -> Job:
     """The job when the provider is about to be called for it."""
-    return _next(replace(job, sent_at=now, unknown_since=None, due_at=now + LEASE, notice=None), now)
+    deadline = deadline_to_end(job.kind, now)
+    return _next(
+        replace(job, sent_at=now, deadline=deadline, unknown_since=None, due_at=now + LEASE, notice=None),
+        now,
+    )
 
 
-def held_back(job: Job, error: AppError, now: datetime) -> Job:
-    """The job when it surely did not reach the provider and has to be sent again later."""
-    pause = error.retry_after or timedelta(seconds=5)
+def held_back(job: Job, error: AppError, pause: timedelta, now: datetime) -> Job:
+    """The job when it surely did not reach the provider and has to be sent again after `pause`."""
     notice = f"Waiting to be sent again: {error.detail}"
-    return _next(replace(job, sent_at=None, unknown_since=None, due_at=now + pause, notice=notice), now)
+    deadline = deadline_to_be_sent(job)
+    return _next(
+        replace(job, sent_at=None, unknown_since=None, deadline=deadline, due_at=now + pause, notice=notice),
+        now,
+    )
 
 
 def answer_lost(job: Job, error: AppError | None, now: datetime) -> Job:
     """The job when it may or may not run at the provider."""
     since = job.unknown_since or now
-    reason = error.detail if error is not None else "the service was restarted meanwhile"
+    if error is not None:
+        notice: str | None = f"Looking for the run at the provider, since its answer was lost: {error.detail}"
+    else:
+        notice = job.notice or "Looking for the run at the provider, since its answer was lost."
     # Soon at first, since the run is most likely there; then with the patience that settling takes.
     pause = timedelta(seconds=1) if job.unknown_since is None else (now - since) + timedelta(seconds=1)
-    notice = f"Looking for the run at the provider, since its answer was lost: {reason}"
-    return _next(replace(job, unknown_since=since, due_at=now + min(pause, LEASE), notice=notice), now)
+    return _next(
+        replace(job, unknown_since=since, due_at=now + min(pause, timedelta(minutes=1)), notice=notice), now
+    )
 
 
 def surely_absent(job: Job, now: datetime) -> bool:
     """Whether a run that is not in the provider's list by now was never made."""
-    return job.unknown_since is not None and now - job.unknown_since >= SETTLED_AFTER
+    settled_after = SETTLED_AFTER[min(job.resends, len(SETTLED_AFTER) - 1)]
+    return job.unknown_since is not None and now - job.unknown_since >= settled_after
 
 
 def unsent(job: Job, now: datetime) -> Job:
-    """The job when its run was surely never made: it may be sent again."""
-    return _next(replace(job, sent_at=None, unknown_since=None, due_at=now + LEASE), now)
+    """The job when its run was surely never made: sent again, unless that was done often enough."""
+    if job.resends >= len(SETTLED_AFTER) - 1:
+        detail = (
+            f"It was sent {job.resends + 1} times; each time the provider's answer was lost and no run was "
+            "found. A run may have been made and charged all the same."
+        )
+        return ended(job, JobStatus.FAILED, Failure(FailureCode.ANSWER_LOST, detail), now)
+    job = replace(job, resends=job.resends + 1)
+    return _next(
+        replace(
+            job,
+            sent_at=None,
+            unknown_since=None,
+            deadline=deadline_to_be_sent(job),
+            due_at=now,
+            notice=None,
+        ),
+        now,
+    )
 
 
-def pictures_waiting(job: Job, reason: str, now: datetime) -> Job:
+def pictures_waiting(job: Job, reason: str, *, gone: bool, now: datetime) -> Job:
     """The job, not yet succeeded, when its pictures are made but could not be fetched."""
     since = job.fetching_since or now
     pause = min(timedelta(seconds=1) + (now - since), timedelta(minutes=1))
@@ -182,6 +232,7 @@ def pictures_waiting(job: Job, reason: str, now: datetime) -> Job:
             job,
             status=JobStatus.PROCESSING,
             fetching_since=since,
+            gone_since=(job.gone_since or now) if gone else None,
             completed_at=None,
             due_at=now + pause,
             notice=notice,
@@ -192,13 +243,63 @@ def pictures_waiting(job: Job, reason: str, now: datetime) -> Job:
 
 def pictures_given_up(job: Job, *, gone: bool, now: datetime) -> bool:
     """Whether finished pictures that cannot be fetched are to be given up."""
-    since = job.fetching_since or now
-    return now - since >= (GONE_AFTER if gone else FETCHING_FOR)
+    if gone and job.gone_since is not None and now - job.gone_since >= GONE_AFTER:
+        return True
+    return job.fetching_since is not None and now - job.fetching_since >= FETCHING_FOR
+
+
+def unheard(job: Job, now: datetime) -> Job:
+    """The job when the provider says that it does not know its run."""
+    since = job.unheard_since or now
+    if now - since >= UNHEARD_FOR:
+        detail = "The provider does not know this run any more."
+        return ended(job, JobStatus.FAILED, Failure(FailureCode.OUTPUTS_LOST, detail), now)
+    notice = "The provider does not know this run at the moment; it is asked again."
+    pause = min(timedelta(seconds=5) + (now - since), timedelta(minutes=5))
+    return _next(replace(job, unheard_since=since, due_at=now + pause, notice=notice), now)
+
+
+def overdue(job: Job, *, asked: bool, now: datetime) -> Job | None:
+    """The job given up after its deadline; None while it may still come to its own end.
+
+    What was never sent is given up at once. What was sent is given up only when the provider was `asked`
+    and knew no end, or when it could not be asked for a day more.
+    """
+    if now <= job.deadline or job.fetching_since is not None:
+        return None
+    if job.sent_at is None:
+        charged = " for it" if job.attempt > 1 or job.resends else ""
+        detail = f"It could not be sent in time; nothing was charged{charged}. {job.notice or ''}".strip()
+        return ended(job, JobStatus.FAILED, Failure(FailureCode.PROVIDER_UNAVAILABLE, detail), now)
+    if not asked and now <= job.deadline + PATIENCE:
+        return None
+    if job.upstream_id is None:
+        detail = (
+            "The provider's answer was lost, and it could not be asked since. A run may have been charged."
+        )
+        return ended(job, JobStatus.FAILED, Failure(FailureCode.ANSWER_LOST, detail), now)
+    return ended(job, JobStatus.FAILED, too_late(job.kind), now)
+
+
+def too_late(kind: JobKind) -> Failure:
+    """Why a run is stopped, or given up, at its deadline."""
+    hours = round(_RUNS_FOR[kind].total_seconds() / 3600)
+    limit = "1 hour" if hours == 1 else f"{hours} hours"
+    return Failure(FailureCode.DEADLINE_EXCEEDED, f"It did not end within {limit}.")
 
 
 def ended(job: Job, status: JobStatus, failure: Failure, now: datetime) -> Job:
     """The job when we end it ourselves."""
-    return _next(replace(job, status=status, failure=failure, completed_at=now, due_at=None), now)
+    return _next(
+        replace(job, status=status, failure=failure, completed_at=now, due_at=None, notice=None), now
+    )
+
+
+def canceled_unsent(job: Job, now: datetime) -> Job:
+    """The job when it is canceled before it was sent."""
+    again = " again" if job.attempt > 1 or job.resends else "; nothing was charged"
+    failure = Failure(FailureCode.CANCELED, f"Canceled before it was sent{again}.")
+    return ended(job, JobStatus.CANCELED, failure, now)
 
 
 def cancel_asked(job: Job, now: datetime) -> Job:

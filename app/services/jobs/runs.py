@@ -9,29 +9,35 @@ from app.clock import Clock
 from app.errors import (
     AppError,
     ProviderAnswerLostError,
+    ProviderError,
     ProviderRefusedError,
     ProviderUnavailableError,
     TrainingSetMissingError,
 )
-from app.models import Failure, FailureCode, Job, JobStatus
+from app.models import Failure, FailureCode, Job, JobStatus, Order
 from app.services.jobs import life
-from app.services.jobs.door import JobDoor
-from app.services.provider import Provider
+from app.services.jobs.door import JobDoor, is_same_sending
+from app.services.jobs.sending_gate import SendingGate
+from app.services.provider import Provider, Report
 from app.services.training_sets import TrainingSets
-from app.storage.jobs import JobStore
+from app.storage.jobs import JobStore, RunTakenError
 
 logger = logging.getLogger(__name__)
 
 HELD_AT_ONCE = 500
+UPLOADS_AT_ONCE = 4
+
+OTHERS_RUNS_SINCE = timedelta(hours=25)
+"""How much older than a job those jobs may be whose runs it might take for its own."""
 
 SECRETS_FORGOTTEN = (
-    "The service was restarted before this run was sent, and the tokens that came with the request are "
-    "stored nowhere. Nothing was charged for it; please start the training again."
+    "The tokens that came with the request are stored nowhere and not at hand any more, so that the training "
+    "could not be sent. Nothing was charged for it; please start it again."
 )
 
 
 class JobRuns:
-    """The jobs that this process is working on right now."""
+    """The jobs that this process has in hand right now."""
 
     def __init__(
         self,
@@ -42,40 +48,27 @@ class JobRuns:
         training_sets: TrainingSets,
         clock: Clock,
     ) -> None:
+        self.gate = SendingGate(clock)
         self._store = store
         self._door = door
         self._provider = provider
         self._training_sets = training_sets
         self._clock = clock
-        self._tasks: dict[str, asyncio.Task[Job]] = {}
+        self._tasks: set[asyncio.Task[Job]] = set()
+        self._in_hand: set[str] = set()
         self._secrets: dict[str, Mapping[str, str]] = {}
         self._finders: dict[str, str] = {}
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._holder: asyncio.Task[None] | None = None
 
-    def start(
-        self, job: Job, *, wait: timedelta | None, secrets: Mapping[str, str] | None
-    ) -> asyncio.Task[Job]:
-        """Send `job` in the background; the work goes on whoever stops waiting for the task."""
-        if secrets:
-            self._secrets[job.id] = secrets
-        return self._work_on(job, self.send(job, wait=wait))
-
-    def resume(self, job: Job) -> asyncio.Task[Job]:
-        """Take up a queued job again, from the record alone."""
-        return self._work_on(job, self._resumed(job))
-
-    def is_working_on(self, job_id: str) -> bool:
-        """Whether this process is sending that job at the moment."""
-        return job_id in self._tasks
-
     async def start_holding(self) -> None:
-        """Begin to renew the hold on the jobs that are being worked on."""
+        """Begin to renew the hold on the jobs that are in hand."""
         self._holder = asyncio.create_task(self._keep_holding())
 
     async def aclose(self) -> None:
         """Let go of everything; what was under way is due at once, for whoever runs next."""
-        held = list(self._tasks)
-        tasks: list[asyncio.Task[object]] = [*self._tasks.values()]
+        held = list(self._in_hand)
+        tasks: list[asyncio.Task[object]] = [*self._tasks]
         if self._holder is not None:
             tasks.append(self._holder)
         for task in tasks:
@@ -83,20 +76,61 @@ class JobRuns:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._hold(held, until=self._clock.now())
 
+    def take(self, job_id: str) -> bool:
+        """Take a job in hand, so that it falls due for nobody else; False if it is in hand already."""
+        if job_id in self._in_hand:
+            return False
+        self._in_hand.add(job_id)
+        return True
+
+    def let_go(self, job_id: str) -> None:
+        """Leave a job to whoever finds it due."""
+        self._in_hand.discard(job_id)
+
+    def has_in_hand(self, job_id: str) -> bool:
+        """Whether this process is working on that job."""
+        return job_id in self._in_hand
+
+    def start(
+        self, job: Job, *, wait: timedelta | None, secrets: Mapping[str, str] | None
+    ) -> asyncio.Task[Job]:
+        """Send a new job in the background; the work goes on whoever stops waiting for the task."""
+        if secrets:
+            self._secrets[job.id] = secrets
+        self.take(job.id)
+        task = asyncio.create_task(self._guarded(job, self._sent_to_the_end(job, wait)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def resume(self, job: Job) -> Job:
+        """Take up a job that has no run yet, as far as is known, from its record alone."""
+        # It may have waited for its turn, and somebody else may have carried it on meanwhile.
+        job = await self._store.get(job.id) or job
+        job = await self._door.change(job, lambda j, now: life.overdue(j, asked=False, now=now))
+        if job.status.is_final or job.upstream_id is not None:
+            return job
+        if job.may_be_running:
+            return await self.look_for(job)
+        if job.cancel_requested:
+            return await self._door.change(
+                job, lambda j, now: life.canceled_unsent(j, now) if j.sent_at is None else None
+            )
+        return await self.send(job, wait=None)
+
     async def send(self, job: Job, *, wait: timedelta | None) -> Job:
         """Call the provider for a job, whatever comes of it; the job as it is afterwards."""
+        secrets = self._secrets.get(job.id, {})
+        if not secrets.keys() >= set(job.order.secrets):
+            return await self._door.refused(job, FailureCode.INTERRUPTED, SECRETS_FORGOTTEN)
         try:
-            secrets = self._secrets.get(job.id, {})
-            if not secrets.keys() >= set(job.order.secrets):
-                return await self._door.refused(job, FailureCode.INTERRUPTED, SECRETS_FORGOTTEN)
-            if job.sent_at is None:
-                ready = await self._prepared(job)
-                if ready is None:
-                    return job
-                job = ready
+            ready = await self._ready(job)
+            if ready is None:
+                return job
+            job = ready
             report = await self._provider.create(job.order, wait=wait, secrets=dict(secrets))
         except ProviderUnavailableError as exc:
-            return await self._door.held_back(job, exc)
+            return await self._door.held_back(job, exc, self.gate.refused(exc.retry_after))
         except ProviderRefusedError as exc:
             return await self._door.refused(job, exc.failure_code, exc.detail)
         except TrainingSetMissingError as exc:
@@ -104,17 +138,15 @@ class JobRuns:
         except ProviderAnswerLostError as exc:
             logger.warning("job %s: %s", job.id, exc.detail)
             return await self._door.answer_lost(job, exc)
-        after = await self._door.apply(job, report)
-        return await self._canceled_if_asked(after)
+        self.gate.accepted()
+        return await self._answered(job, report)
 
     async def look_for(self, job: Job) -> Job:
-        """Find the run of a job whose answer was lost; once it is surely absent, the job is sent again."""
+        """Find the run of a job whose answer was lost; once it is surely absent, the job is due again."""
         try:
             found = await self._found(job)
-        except (ProviderUnavailableError, ProviderAnswerLostError) as exc:
-            return await self._door.answer_lost(job, exc)
-        except ProviderRefusedError as exc:
-            # The list is refused, not the run: whether it was made stays unknown.
+        except ProviderError as exc:
+            # A list that is refused tells nothing of the run.
             return await self._door.answer_lost(job, exc)
         if found is not None:
             logger.info("job %s: found again as %s", job.id, found.upstream_id)
@@ -124,50 +156,15 @@ class JobRuns:
         if job.cancel_requested:
             failure = Failure(FailureCode.CANCELED, "Canceled before the provider had begun.")
             return await self._door.change(
-                job, lambda j, now: life.ended(j, JobStatus.CANCELED, failure, now)
+                job,
+                lambda j, now: (
+                    life.ended(j, JobStatus.CANCELED, failure, now) if is_same_sending(j, job) else None
+                ),
             )
-        logger.info("job %s: its run was never made; sending it again", job.id)
-        job = await self._door.change(job, lambda j, now: life.unsent(j, now) if j.may_be_running else None)
-        return await self.send(job, wait=None) if job.sent_at is None else job
-
-    async def _resumed(self, job: Job) -> Job:
-        if job.cancel_requested and job.sent_at is None:
-            failure = Failure(FailureCode.CANCELED, "Canceled before it was sent.")
-            return await self._door.change(
-                job, lambda j, now: life.ended(j, JobStatus.CANCELED, failure, now)
-            )
-        return await (self.look_for(job) if job.may_be_running else self.send(job, wait=None))
-
-    async def _prepared(self, job: Job) -> Job | None:
-        """The job with everything in place, marked as sent; None if it is somebody else's by now."""
-        order = job.order
-        zip_path = None
-        if order.training_set is not None:
-            try:
-                zip_path = await asyncio.to_thread(self._training_sets.path, order.training_set)
-            except FileNotFoundError as exc:
-                raise TrainingSetMissingError(order.training_set) from exc
-        order = await self._provider.prepare(order, zip_path)
-        return await self._door.claim_sending(job, order)
-
-    async def _found(self, job: Job) -> Job | None:
-        """The job with its own run: made from its order since it was sent, and not another job's."""
-        since = job.sent_at or job.created_at
-        exclude = set(job.tried)
-        while True:
-            report = await self._provider.find(job.order, since=since, exclude=exclude)
-            if report is None:
-                return None
-            # An interrupted run may be another job's, given up by it; even if not, a new one is due.
-            # Equal orders find the same run; the first that comes gets it.
-            if not report.transient and self._finders.setdefault(report.upstream_id, job.id) == job.id:
-                try:
-                    owner = await self._store.with_upstream_id(report.upstream_id)
-                    if owner is None or owner.id == job.id:
-                        return await self._door.apply(job, report)
-                finally:
-                    self._finders.pop(report.upstream_id, None)
-            exclude.add(report.upstream_id)
+        logger.info("job %s: its run was never made", job.id)
+        return await self._door.change(
+            job, lambda j, now: life.unsent(j, now) if is_same_sending(j, job) else None
+        )
 
     async def cancel_upstream(self, job: Job) -> Job:
         """Cancel a job's run at the provider, looking for it first where its id is not known yet."""
@@ -179,6 +176,68 @@ class JobRuns:
                 return job
         return await self._canceled_if_asked(job)
 
+    async def _sent_to_the_end(self, job: Job, wait: timedelta | None) -> Job:
+        job = await self.send(job, wait=wait)
+        # No other process could send it, since only this one has its secrets.
+        while job.order.secrets and job.status is JobStatus.QUEUED and job.sent_at is None:
+            pause = (job.due_at - self._clock.now()).total_seconds() if job.due_at is not None else 0.0
+            await self._clock.sleep(max(pause, 1.0))
+            job = await self.resume(job)
+        return job
+
+    async def _ready(self, job: Job) -> Job | None:
+        """The job with everything in place, marked as sent just now; None if it is somebody else's."""
+        if job.sent_at is None:
+            return await self._door.claim_sending(job, await self._prepared(job))
+        if self._clock.now() - job.sent_at > life.LEASE / 2:
+            # This process was stopped in between; another may think that it is gone.
+            return await self._door.claim_sending(job, job.order)
+        return job
+
+    async def _prepared(self, job: Job) -> Order:
+        order = job.order
+        if order.training_set is None:
+            return await self._provider.prepare(order, None)
+        try:
+            zip_path = await asyncio.to_thread(self._training_sets.path, order.training_set)
+        except FileNotFoundError as exc:
+            raise TrainingSetMissingError(order.training_set) from exc
+        async with self._uploads:
+            return await self._provider.prepare(order, zip_path)
+
+    async def _answered(self, job: Job, report: Report) -> Job:
+        try:
+            after = await self._door.apply(job, report)
+        except RunTakenError:
+            # A job with the same order looked for its own run and found this one; its own will be ours.
+            return await self._door.answer_lost(job, None)
+        if report.upstream_id not in (after.upstream_id, *after.tried):
+            logger.error("job %s: run %s is one too many and is canceled", job.id, report.upstream_id)
+            try:
+                await self._provider.cancel(job.kind, report.upstream_id)
+            except AppError as exc:
+                logger.error("job %s: that run could not be canceled: %s", job.id, exc.detail)
+        return await self._canceled_if_asked(after)
+
+    async def _found(self, job: Job) -> Job | None:
+        """The job with its own run: made from its order since it was recorded, and not another job's."""
+        others = await self._store.upstream_ids(since=job.created_at - OTHERS_RUNS_SINCE)
+        exclude = {*others, *job.tried}
+        while True:
+            report = await self._provider.find(job.order, since=job.created_at, exclude=exclude)
+            if report is None:
+                return None
+            # An interrupted run may be another job's, given up by it; even if not, a new one is due.
+            # Equal orders find the same run; the first that comes gets it.
+            if not report.transient and self._finders.setdefault(report.upstream_id, job.id) == job.id:
+                try:
+                    return await self._door.apply(job, report)
+                except RunTakenError:
+                    logger.info("job %s: run %s is another job's", job.id, report.upstream_id)
+                finally:
+                    self._finders.pop(report.upstream_id, None)
+            exclude.add(report.upstream_id)
+
     async def _canceled_if_asked(self, job: Job) -> Job:
         if not job.cancel_requested or job.status.is_final or job.upstream_id is None:
             return job
@@ -189,12 +248,6 @@ class JobRuns:
             return job
         return await self._door.apply(job, report)
 
-    def _work_on(self, job: Job, work: Coroutine[None, None, Job]) -> asyncio.Task[Job]:
-        task = asyncio.create_task(self._guarded(job, work))
-        self._tasks[job.id] = task
-        task.add_done_callback(lambda _: self._forget(job.id))
-        return task
-
     async def _guarded(self, job: Job, work: Coroutine[None, None, Job]) -> Job:
         try:
             return await work
@@ -202,19 +255,18 @@ class JobRuns:
             # The job stays on record and falls due again; nothing is lost by an error of ours.
             logger.exception("job %s: working on it failed", job.id)
             return job
-
-    def _forget(self, job_id: str) -> None:
-        self._tasks.pop(job_id, None)
+        finally:
+            self.let_go(job.id)
 
     async def _keep_holding(self) -> None:
         while True:
             await self._clock.sleep(life.LEASE.total_seconds() / 3)
             try:
-                await self._hold(list(self._tasks), until=self._clock.now() + life.LEASE)
+                await self._hold(list(self._in_hand), until=self._clock.now() + life.LEASE)
                 await self._forget_secrets()
-            except AppError as exc:
-                # The next round comes before the lease is over.
-                logger.error("the jobs under way could not be held: %s", exc.detail)
+            except Exception:
+                # Another round comes before the lease is over.
+                logger.exception("the jobs in hand could not be held")
 
     async def _forget_secrets(self) -> None:
         for job_id in list(self._secrets):

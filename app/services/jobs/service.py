@@ -6,16 +6,16 @@ import json
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from app.clock import Clock
 from app.errors import (
+    AppError,
     IdempotencyKeyReusedError,
     JobFailedError,
     JobNotFoundError,
-    ProviderError,
     ProviderRefusedError,
 )
 from app.models import (
@@ -42,7 +42,10 @@ logger = logging.getLogger(__name__)
 FRESH_FOR = timedelta(seconds=1)
 """How old what we know of a run may be before a caller's question is passed on to the provider."""
 
-LOOK_AGAIN_SECONDS = 1.0
+QUESTIONS_A_SECOND = 5
+"""How many callers' questions are passed on at most; the others are answered from the record."""
+
+LOOK_AGAIN_SECONDS = 2.0
 """How often a waiting caller looks at the record, for changes made by another process."""
 
 MOST_FINE_TUNES = 100
@@ -67,7 +70,7 @@ class JobService:
         self._provider = provider
         self._watchers = watchers
         self._clock = clock
-        self._refreshed: dict[str, datetime] = {}
+        self._asked: dict[str, datetime] = {}
 
     async def generate(
         self,
@@ -87,14 +90,17 @@ class JobService:
         if known is not None:
             return await self._settled(known, wait, until_ended=True)
         order = await self._provider.plan_generation(request)
-        # Nothing has to be prepared for a generation, so it is recorded as sent and then sent.
-        job, is_new = await self._record(order, idempotency_key, digest, sent=True)
-        if is_new:
+        # Nothing has to be prepared for a generation, so it is recorded as sent and then sent; unless the
+        # provider asked for patience, then it queues behind those that wait.
+        at_once = self._runs.gate.is_wide_open
+        job, is_new = await self._record(order, idempotency_key, digest, sent=at_once)
+        if is_new and at_once:
             task = self._runs.start(job, wait=wait, secrets=None)
             under_way()
             if wait is None:
                 return job
             job = await self._first_answer(task, job, wait)
+        under_way()
         return await self._settled(job, self._rest(job, wait), until_ended=True)
 
     async def train(
@@ -129,20 +135,25 @@ class JobService:
         return job
 
     async def refresh(self, job_id: str) -> Job:
-        """One job, after a question to the provider if what we know is old."""
+        """One job, after a question to the provider if what we know is old and not too many ask."""
         job = await self.get(job_id)
-        now = self._clock.now()
-        asked = self._refreshed.get(job.id, job.created_at)
-        if job.status.is_final or job.upstream_id is None or now - asked < FRESH_FOR:
-            if job.status.is_final:
-                self._refreshed.pop(job.id, None)
+        if job.status.is_final or job.upstream_id is None or not self._may_ask(job):
             return job
-        self._refreshed[job.id] = now
         try:
             return await self._door.apply(job, await self._provider.fetch(job.kind, job.upstream_id))
-        except ProviderError as exc:
+        except AppError as exc:
             logger.warning("job %s: no news from the provider: %s", job.id, exc.detail)
             return job
+
+    def _may_ask(self, job: Job) -> bool:
+        now = self._clock.now()
+        if now - self._asked.get(job.id, job.created_at) < FRESH_FOR:
+            return False
+        self._asked = {known: asked for known, asked in self._asked.items() if now - asked < FRESH_FOR}
+        if len(self._asked) >= QUESTIONS_A_SECOND:
+            return False
+        self._asked[job.id] = now
+        return True
 
     async def training(self, training_id: str) -> Job:
         """A training by our id or by the provider's, also one that was started elsewhere."""
@@ -168,14 +179,11 @@ class JobService:
         job = await self.get(job_id)
         if job.status.is_final:
             return job
-        if job.sent_at is None and not self._runs.is_working_on(job.id):
-            failure = Failure(FailureCode.CANCELED, "Canceled before it was sent; nothing was charged.")
-            job = await self._door.change(
-                job,
-                lambda j, now: life.ended(j, JobStatus.CANCELED, failure, now) if j.sent_at is None else None,
-            )
-            if job.status.is_final:
-                return job
+        job = await self._door.change(
+            job, lambda j, now: life.canceled_unsent(j, now) if j.sent_at is None else None
+        )
+        if job.status.is_final:
+            return job
         job = await self._door.change(
             job, lambda j, now: None if j.cancel_requested else life.cancel_asked(j, now)
         )
@@ -187,7 +195,8 @@ class JobService:
         while True:
             change = self._watchers.subscribe(job_id)
             try:
-                job = await self.refresh(job_id)
+                # The record alone: the reconciler asks the provider, once for however many watch.
+                job = await self.get(job_id)
                 if job.revision > seen:
                     seen = job.revision
                     yield job
@@ -234,12 +243,14 @@ class JobService:
             status=JobStatus.QUEUED,
             created_at=now,
             updated_at=now,
-            deadline=life.deadline_for(order.kind, now),
-            due_at=now + life.LEASE,
+            deadline=life.deadline_to_end(order.kind, now),
+            due_at=now + life.LEASE if sent or order.kind is JobKind.TRAINING else now,
             sent_at=now if sent else None,
             idempotency_key=idempotency_key,
             request_digest=digest if idempotency_key else None,
         )
+        if not sent:
+            job = replace(job, deadline=life.deadline_to_be_sent(job))
         if await self._store.add(job):
             return job, True
         known = await self._known(idempotency_key, digest)
@@ -258,18 +269,22 @@ class JobService:
     async def _settled(self, job: Job, wait: timedelta | None, *, until_ended: bool) -> Job:
         """The job once it has ended (or, for `until_ended` false, left the queue), or time is over."""
         limit = self._clock.now() + wait if wait is not None else None
-        while not _is_settled(job, until_ended=until_ended):
-            rest = (limit - self._clock.now()).total_seconds() if limit is not None else 0.0
-            if rest <= 0:
-                return job
-            change = self._watchers.subscribe(job.id)
-            try:
+        change = self._watchers.subscribe(job.id)
+        try:
+            if not _is_settled(job, until_ended=until_ended):
                 job = await self.get(job.id)
-                if not _is_settled(job, until_ended=until_ended):
-                    await self._sleep_or(change, min(rest, LOOK_AGAIN_SECONDS))
+            while limit is not None and not _is_settled(job, until_ended=until_ended):
+                rest = (limit - self._clock.now()).total_seconds()
+                if rest <= 0:
+                    break
+                await self._sleep_or(change, min(rest, LOOK_AGAIN_SECONDS))
+                if change.done():
+                    job, change = change.result(), self._watchers.subscribe(job.id)
+                else:
+                    # Another process may have changed it.
                     job = await self.get(job.id)
-            finally:
-                change.cancel()
+        finally:
+            change.cancel()
         if job.status in (JobStatus.FAILED, JobStatus.CANCELED):
             raise failed_error(job)
         return job
@@ -307,12 +322,12 @@ class JobService:
             status=JobStatus.QUEUED,
             created_at=began,
             updated_at=now,
-            deadline=life.deadline_for(JobKind.TRAINING, now),
+            deadline=life.deadline_to_end(JobKind.TRAINING, now),
             due_at=None,
             sent_at=began,
-            attempt=life.MOST_ATTEMPTS,
         )
-        return life.advance(unknown, report, now)
+        # Nobody here can run it again.
+        return life.advance(unknown, replace(report, reruns=0), now)
 
 
 def failed_error(job: Job) -> JobFailedError:

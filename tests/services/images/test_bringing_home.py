@@ -219,16 +219,55 @@ async def test_a_cancelled_download_leaves_nothing(images: ImageService, content
     assert await contents() == {}
 
 
-async def test_pictures_that_are_gone_do_not_take_the_others_along(images: ImageService) -> None:
+async def test_a_picture_that_is_gone_is_not_given_up_unless_asked(images: ImageService) -> None:
     bodies: Bodies = {"a": [DownloadError("Deleted.", gone=True)], "b": [encoded("PNG")]}
-    home = await images.bring_home(JOB, ["a", "b"], download_from(bodies))
+    with pytest.raises(DownloadError, match="Deleted") as failure:
+        await images.bring_home(JOB, ["a", "b"], download_from(bodies))
+    assert failure.value.gone
+    home = await images.bring_home(JOB, ["a", "b"], download_from(bodies), accept_missing=True)
     assert [image.position for image in home] == [2]
+
+
+async def test_what_came_is_not_downloaded_again_while_the_others_are_waited_for(
+    images: ImageService, store: Path
+) -> None:
+    asked: list[str] = []
+    bodies: dict[str, list[bytes | Exception]] = {
+        "a": [DownloadError("Deleted.", gone=True)],
+        "b": [encoded("PNG")],
+        "c": [encoded("WEBP")],
+    }
+
+    def download(url: str) -> AsyncIterator[bytes]:
+        asked.append(url)
+        return download_from(bodies)(url)
+
+    with pytest.raises(DownloadError):
+        await images.bring_home(JOB, ["a", "b", "c"], download)
+    # An operator's clean-up in between is noticed.
+    await asyncio.to_thread((store / f"generated_image_{JOB}_3.webp").unlink)
+    bodies["a"] = [encoded("GIF")]
+    home = await images.bring_home(JOB, ["a", "b", "c"], download)
+    assert [image.media_type for image in home] == ["image/gif", "image/png", "image/webp"]
+    assert asked == ["a", "b", "c", "a", "c"]
+
+
+async def test_another_address_in_the_same_place_is_another_picture(images: ImageService) -> None:
+    bodies: Bodies = {
+        "a": [DownloadError("Deleted.", gone=True)],
+        "b": [encoded("PNG")],
+        "c": [encoded("GIF")],
+    }
+    with pytest.raises(DownloadError):
+        await images.bring_home(JOB, ["b", "a"], download_from(bodies))
+    (image, _) = await images.bring_home(JOB, ["c", "b"], download_from(bodies))
+    assert image.media_type == "image/gif"
 
 
 async def test_pictures_that_are_all_gone_are_lost(images: ImageService) -> None:
     gone = [DownloadError("Deleted.", gone=True)]
     with pytest.raises(DownloadError, match="Deleted") as failure:
-        await images.bring_home(JOB, ["a", "b"], download_from({"a": gone, "b": gone}))
+        await images.bring_home(JOB, ["a", "b"], download_from({"a": gone, "b": gone}), accept_missing=True)
     assert failure.value.gone
 
 

@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := 1.0.7 2.0.0b4
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help run demo test format lint types bench clients lock clean
+.PHONY: help run demo test test-endtoend test-clients format bench lock clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -40,7 +41,19 @@ test: $(VENV)/.dev ## Every check: format, lint, types, import contracts, tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto -q
+	$(BIN)/pytest -n auto -q -m "not endtoend"
+
+test-endtoend: $(VENV)/.dev ## Real processes over real HTTP, killed in the middle; they mostly wait.
+	$(BIN)/pytest -n 5 -q tests/endtoend
+
+test-clients: $(VENV)/.run $(CLIENTS:%=.venvs/replicate-%/.ready) ## The official Replicate clients against the sandbox.
+	SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python .venvs/replicate-1.0.7/bin/python -m pytest -q tests/clients/replicate_1
+	SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python .venvs/replicate-2.0.0b4/bin/python -m pytest -q tests/clients/replicate_2
+
+.venvs/replicate-%/.ready: tests/clients/requirements-%.txt
+	@$(PYTHON) -m venv .venvs/replicate-$*
+	@.venvs/replicate-$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
 
 format: $(VENV)/.dev ## Put the code into shape.
 	$(BIN)/ruff format .
@@ -49,8 +62,9 @@ format: $(VENV)/.dev ## Put the code into shape.
 bench: $(VENV)/.dev ## Measure against a bare pass-through and the obvious service.
 	$(BIN)/python -m benchmarks
 
-clients: ## The official Replicate clients, old and new, against the sandbox, in an environment of their own.
-	@echo "see tests/clients"
+lock: $(VENV)/.dev ## Pin the newest versions that pyproject.toml allows; needs uv.
+	uv pip compile --quiet --no-header --no-emit-index-url --no-emit-find-links --universal --python-version 3.11 --upgrade pyproject.toml -o requirements.txt
+	uv pip compile --quiet --no-header --no-emit-index-url --no-emit-find-links --universal --python-version 3.11 --upgrade --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the targets made, but no picture and no record.
 	rm -rf $(VENV) .venvs .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,29 +1,72 @@
 """What a router may ask for."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request
 
+from app.callers import Caller, Scope
 from app.errors import FieldError, InvalidRequestError
 from app.field_errors import shown
+from app.models import JobKind
 from app.services.access import Access
 from app.services.images import ImageService
 from app.services.jobs import JobService
+from app.services.notifier import Notifier
 from app.services.readiness import Readiness
 from app.services.safe_fetch import UrlInspector
 from app.services.training_sets import TrainingSets
+from app.services.webhook_receivers import WebhookReceivers
 from app.turns import Turn, Turns
 
 _PREFERENCE = re.compile(r"\s*([a-z-]+)\s*(?:=\s*\"?([^\",;\s]*)\"?)?")
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
-async def check_caller(request: Request) -> None:
+class Needs:
+    """A dependency: a caller that may do what `scope` stands for; anybody else gets 401 or 403."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scopes = (scope,)
+
+    async def __call__(self, request: Request) -> Caller:
+        return await _access(request).check(_peer(request), request.headers, self.scopes[0])
+
+
+class NeedsScopeOfJob:
+    """A dependency: a caller that may start jobs of the kind of the one that the path names."""
+
+    scopes = (Scope.GENERATE, Scope.TRAIN)
+
+    async def __call__(self, request: Request) -> Caller:
+        caller = await _access(request).check(_peer(request), request.headers, Scope.READ)
+        job = await (await _job_service(request)).get(request.path_params["job_id"])
+        caller.must_hold(Scope.GENERATE if job.kind is JobKind.GENERATION else Scope.TRAIN)
+        return caller
+
+
+class NeedsScopeForImages:
+    """A dependency: a caller that may fetch pictures, which is everybody where they are public."""
+
+    scopes = (Scope.READ,)
+
+    async def __call__(self, request: Request) -> None:
+        await _access(request).check_for_images(_peer(request), request.headers)
+
+
+check_for_images = NeedsScopeForImages()
+
+
+def _access(request: Request) -> Access:
+    return cast(Access, request.state.access)
+
+
+def _peer(request: Request) -> str | None:
     client = request.scope.get("client")
-    cast(Access, request.state.access).check(client[0] if client else None, request.headers)
+    return client[0] if client else None
 
 
 async def _job_service(request: Request) -> JobService:
@@ -42,21 +85,36 @@ async def _url_inspector(request: Request) -> UrlInspector:
     return cast(UrlInspector, request.state.url_inspector)
 
 
+async def _notifier(request: Request) -> Notifier:
+    return cast(Notifier, request.state.notifier)
+
+
+async def _webhook_receivers(request: Request) -> WebhookReceivers:
+    return cast(WebhookReceivers, request.state.webhook_receivers)
+
+
 async def _readiness(request: Request) -> Readiness:
     return cast(Readiness, request.state.readiness)
+
+
+async def _metrics_page(request: Request) -> Callable[[str], Awaitable[tuple[bytes, str]]]:
+    return cast(Callable[[str], Awaitable[tuple[bytes, str]]], request.state.metrics.page)
 
 
 async def _provider_note(request: Request) -> str:
     return cast(str, request.state.provider_note)
 
 
-async def needs_key(request: Request) -> bool:
-    return cast(Access, request.state.access).needs_key
+async def _needs_key(request: Request) -> bool:
+    return _access(request).needs_key
+
+
+async def images_are_private(request: Request) -> bool:
+    return _access(request).images_are_private
 
 
 async def _reader(request: Request) -> None:
-    client = request.scope.get("client")
-    cast(Access, request.state.access).check_place(client[0] if client else None, request.headers)
+    await _access(request).check_place(_peer(request), request.headers)
 
 
 async def _sync_wait(
@@ -71,6 +129,10 @@ async def _sync_wait(
 ) -> timedelta | None:
     longest = cast(timedelta, request.state.sync_wait)
     return longest if prefer is None else wait_preferred(prefer, longest)
+
+
+async def _stopping(request: Request) -> asyncio.Event:
+    return cast(asyncio.Event, request.state.stopping)
 
 
 async def _turn(request: Request) -> AsyncIterator[Turn]:
@@ -121,23 +183,59 @@ Jobs = Annotated[JobService, Depends(_job_service)]
 Images = Annotated[ImageService, Depends(image_service)]
 TrainingSetsDep = Annotated[TrainingSets, Depends(_training_sets)]
 UrlInspectorDep = Annotated[UrlInspector, Depends(_url_inspector)]
+NotifierDep = Annotated[Notifier, Depends(_notifier)]
+WebhookReceiversDep = Annotated[WebhookReceivers, Depends(_webhook_receivers)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
+MetricsPage = Annotated[Callable[[str], Awaitable[tuple[bytes, str]]], Depends(_metrics_page)]
 ProviderNote = Annotated[str, Depends(_provider_note)]
 
-NeedsKey = Annotated[bool, Depends(needs_key)]
+NeedsKey = Annotated[bool, Depends(_needs_key)]
 """Whether callers have to show an API key."""
 
-Caller = Annotated[None, Depends(check_caller)]
-"""A caller that may use the service; anybody else gets 401 or 403."""
+ImagesArePrivate = Annotated[bool, Depends(images_are_private)]
+"""Whether pictures may not be kept where others can reach them."""
 
-GUARDED = [Depends(check_caller)]
-"""The same for all routes of a router, as its `dependencies`."""
+GUARDED_READ = [Depends(Needs(Scope.READ))]
+"""For all routes of a router, as its `dependencies`: callers that may look at everything."""
+
+GUARDED_GENERATE = [Depends(Needs(Scope.GENERATE))]
+"""Likewise: callers that may make pictures."""
+
+GUARDED_TRAIN = [Depends(Needs(Scope.TRAIN))]
+"""Likewise: callers that may make models and send training pictures."""
+
+GUARDED_ADMIN = [Depends(Needs(Scope.ADMIN))]
+"""Likewise: callers that may do everything."""
+
+GUARDED = GUARDED_ADMIN
+"""For routes that say nothing closer."""
+
+MayRead = Annotated[Caller, GUARDED_READ[0]]
+"""For one route, as the type of a parameter: a caller that may look at everything."""
+
+MayGenerate = Annotated[Caller, GUARDED_GENERATE[0]]
+"""Likewise: a caller that may make pictures."""
+
+MayTrain = Annotated[Caller, GUARDED_TRAIN[0]]
+"""Likewise: a caller that may make models and send training pictures."""
+
+MayAdminister = Annotated[Caller, GUARDED_ADMIN[0]]
+"""Likewise: a caller that may do everything."""
+
+MayCancel = Annotated[Caller, Depends(NeedsScopeOfJob())]
+"""A caller that may start jobs like the one that the path calls `job_id`."""
+
+MayFetchImages = Annotated[None, Depends(check_for_images)]
+"""A caller that may look at everything, or anybody where pictures are public."""
 
 Reader = Annotated[None, Depends(_reader)]
 """A caller that may see pages without secrets, such as the documentation, also without a key."""
 
 MyTurn = Annotated[Turn, Depends(_turn)]
 """Leave to be taken in, when many requests arrive at once; declare it before what costs work."""
+
+Stopping = Annotated[asyncio.Event, Depends(_stopping)]
+"""Set once the server is told to stop; what may last long ends then."""
 
 SyncWait = Annotated[timedelta | None, Depends(_sync_wait)]
 """How long to keep this caller waiting; None: answer as soon as the job is recorded."""

@@ -68,6 +68,17 @@ class JobNotFoundError(AppError):
         super().__init__(f"No job with id {shown!r}.")
 
 
+class EventNotFoundError(AppError):
+    """The job has no such event, or was started without a webhook."""
+
+    code = "event_not_found"
+    title = "Event not found"
+    status_code = 404
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__(f"The job has no event with id {event_id[:80]!r}.")
+
+
 class ImageNotFoundError(AppError):
     code = "image_not_found"
     title = "Image not found"
@@ -97,7 +108,7 @@ class ModelNotFoundError(AppError):
 
 
 class StorageUnavailableError(AppError):
-    """Our own records cannot be read or written; nothing was sent to a provider."""
+    """Our own records cannot be read or written at present."""
 
     code = "storage_unavailable"
     title = "The service cannot keep its records"
@@ -124,11 +135,43 @@ class AccessDeniedError(AppError):
 
 
 class UnauthenticatedError(AppError):
-    """The API key is missing or wrong."""
+    """The API key is missing or wrong. `challenge` is the `WWW-Authenticate` of the answer."""
 
     code = "unauthenticated"
     title = "An API key is needed"
     status_code = 401
+    challenge = "Bearer"
+
+
+class DocsLoginNeededError(UnauthenticatedError):
+    """The documentation is for those who have its user name and password."""
+
+    code = "docs_login_needed"
+    title = "A user name and a password are needed"
+    challenge = 'Basic realm="Documentation", charset="UTF-8"'
+
+
+class ScopeMissingError(AppError):
+    """The API key is right, but not for this."""
+
+    code = "scope_missing"
+    title = "The API key may not do this"
+    status_code = 403
+
+    def __init__(self, scope: str, *, key_name: str, held: Sequence[str]) -> None:
+        super().__init__(
+            f"This needs the scope {scope!r}, and the API key {key_name!r} has only: "
+            f"{', '.join(held) or 'none'}."
+        )
+
+
+class ApiKeyNotFoundError(AppError):
+    code = "api_key_not_found"
+    title = "API key not found"
+    status_code = 404
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"No API key with id {key_id[:80]!r}.")
 
 
 class ProviderError(AppError):

@@ -9,34 +9,47 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 
 from app.api_description import complete_description
 from app.clock import Clock, SystemClock
-from app.config import Settings
+from app.config import LogFormat, Settings, read_settings
 from app.cross_origin import CrossOrigin
+from app.docs_guard import guard_docs
+from app.logs import logs_kept
+from app.observed_requests import ObservedRequests
 from app.problem_details import add_problem_details
 from app.request_ids import RequestIds
 from app.routers import (
+    deliveries,
     fine_tune,
     generate_image,
     get_image,
     jobs,
+    metrics,
     models,
     service,
     training_status,
 )
-from app.services.access import Access
+from app.schemas.jobs import JobOut
+from app.services.access import Access, DocsLogin
+from app.services.api_keys import KnownKeys
 from app.services.images import ImageService
 from app.services.jobs import JobService
+from app.services.notifier import Notifier
 from app.services.readiness import Readiness
-from app.services.safe_fetch import UrlInspector
+from app.services.safe_fetch import Poster, UrlInspector
 from app.services.training_sets import TrainingSets
+from app.services.webhook_receivers import WebhookReceivers
+from app.start_up import StartUpFaults, check_places
+from app.stopping import stop_noticed
+from app.telemetry import FASTAPI_TELEMETRY, DatadogAgent, OtlpCollector, send_traces
 from app.turns import Turns
 
 if TYPE_CHECKING:
     import httpx
+
+    from app.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +67,6 @@ SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox takes any; it is no secret
 USUAL_OVER = timedelta(days=7)
 """Over which time the usual duration of each model's runs is taken."""
 
-NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-"""Left on, FastAPI looks for OpenTelemetry providers at every request."""
-
 DESCRIPTION = """
 Fine-tune FLUX on your own pictures, generate images, and keep every picture under a permanent address.
 Forms and JSON are accepted alike. Errors are `application/problem+json`.
@@ -70,9 +80,13 @@ class State(TypedDict):
     images: ImageService
     training_sets: TrainingSets
     url_inspector: UrlInspector
+    notifier: Notifier
+    webhook_receivers: WebhookReceivers
     access: Access
     readiness: Readiness
+    metrics: "Metrics"
     turns: Turns
+    stopping: asyncio.Event
     sync_wait: timedelta
     upload_limit_bytes: int
     provider_note: str
@@ -95,14 +109,20 @@ def create_app(
         version="0.1.0",
         lifespan=_lifespan(settings, clock or SystemClock(), transport),
         redirect_slashes=False,
-        telemetry=NO_TELEMETRY,
+        telemetry=FASTAPI_TELEMETRY,
     )
     add_problem_details(app)
-    for module in (generate_image, get_image, fine_tune, training_status, jobs, models, service):
+    guard_docs(app)
+    for module in (
+        *(generate_image, get_image, fine_tune, training_status, jobs, deliveries),
+        *(models, service, metrics),
+    ):
         app.include_router(module.router)
     complete_description(app)
     app.add_middleware(CrossOrigin)
+    app.add_middleware(ObservedRequests)
     app.add_middleware(RequestIds)
+    app.add_middleware(StartUpFaults)
     return app
 
 
@@ -111,11 +131,36 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        settings = given or Settings()
+        settings = given or read_settings()
+        await asyncio.to_thread(check_places, settings)
         async with AsyncExitStack() as stack:
+            await _observed(settings, stack)
             yield await _wired(settings, clock, transport, stack)
 
     return lifespan
+
+
+async def _observed(settings: Settings, stack: AsyncExitStack) -> None:
+    """Logs and traces, until `stack` is closed."""
+    stack.enter_context(
+        logs_kept(
+            json_lines=settings.log_format is LogFormat.JSON,
+            level=settings.log_level.upper(),
+            access_log=settings.access_log,
+            secrets=settings.secrets,
+        )
+    )
+    if settings.dd_agent_host is not None:
+        host, port = settings.dd_agent_host, settings.dd_trace_agent_port
+        await send_traces(DatadogAgent(host, port, settings.datadog_service_name), stack)
+    if settings.otel_exporter_otlp_endpoint is not None:
+        headers = settings.otel_exporter_otlp_headers
+        collector = OtlpCollector(
+            settings.otel_exporter_otlp_endpoint,
+            settings.otel_service_name,
+            headers.get_secret_value() if headers is not None else None,
+        )
+        await send_traces(collector, stack)
 
 
 async def _wired(
@@ -127,26 +172,38 @@ async def _wired(
     """Every part, started, and registered with `stack` to be closed in reverse order."""
     import httpx
 
+    from app.metrics import Metrics
     from app.services.jobs.door import JobDoor
     from app.services.jobs.runs import JobRuns
     from app.services.jobs.watchers import JobWatchers
+    from app.services.observed_provider import ObservedProvider
     from app.services.reconciler import Reconciler
     from app.services.replicate_client import ReplicateClient
+    from app.storage.api_keys import ApiKeyRows
     from app.storage.database import Database
+    from app.storage.events import EventStore
     from app.storage.files import ImageFiles
     from app.storage.images import ImageRows
     from app.storage.jobs import JobStore
+    from app.storage.receivers import ReceiverStore
+    from app.storage.statistics import StatisticsRows
 
-    database = Database(settings.database_url or f"sqlite:///{settings.data_dir / 'fluxgate.db'}")
+    stopping = stack.enter_context(stop_noticed())
+    database = Database(settings.database_url or f"sqlite:///{settings.database_path}")
     stack.push_async_callback(database.aclose)
     await database.start()
     store = JobStore(database)
+    known_keys = KnownKeys(rows=ApiKeyRows(database), clock=clock)
+    await known_keys.keep_up()
+    access = _access(settings, known_keys)
+    if settings.allow_open and not access.needs_key:
+        logger.warning("Everybody who reaches the port is served, at your cost: there is no API key.")
 
     if transport is None:
         transport = await _way_to_provider(settings, clock, stack)
     http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, trust_env=False))
     token = settings.replicate_api_token
-    provider = ReplicateClient(
+    replicate = ReplicateClient(
         http=http,
         token=SANDBOX_TOKEN if settings.uses_sandbox else token.get_secret_value() if token else None,
         base_url=PROVIDER_URL if settings.uses_sandbox else settings.replicate_base_url,
@@ -154,6 +211,8 @@ async def _wired(
         trainer=settings.replicate_trainer,
         clock=clock,
     )
+    metrics = Metrics(statistics=StatisticsRows(database).read, room=lambda: runs.gate.room(), clock=clock)
+    provider = ObservedProvider(replicate, metrics)
 
     image_files = ImageFiles(settings.image_store, clock=clock)
     await image_files.sweep()
@@ -174,29 +233,65 @@ async def _wired(
     reconciler = Reconciler(store=store, door=door, runs=runs, provider=provider, clock=clock)
     stack.push_async_callback(reconciler.aclose)
     await reconciler.start()
+    poster = Poster(allow_private=settings.allow_private_webhooks)
+    receivers = WebhookReceivers(store=ReceiverStore(database), poster=poster, clock=clock)
+    notifier = Notifier(
+        events=EventStore(database),
+        jobs=store,
+        receivers=receivers,
+        poster=poster,
+        render=lambda job: JobOut.of(job).model_dump(mode="json"),
+        clock=clock,
+    )
+    stack.push_async_callback(notifier.aclose)
+    await notifier.start()
     warm_up = asyncio.create_task(_warm_up())
     stack.callback(warm_up.cancel)
     return State(
-        jobs=JobService(store=store, door=door, runs=runs, provider=provider, watchers=watchers, clock=clock),
+        jobs=JobService(
+            store=store,
+            door=door,
+            runs=runs,
+            provider=provider,
+            watchers=watchers,
+            images=images,
+            clock=clock,
+            stopping=stopping,
+        ),
         images=images,
         training_sets=training_sets,
         url_inspector=UrlInspector(allow_private=settings.uses_sandbox),
-        access=Access(
-            api_keys=[settings.api_key] if settings.api_key else [],
-            allow_open=settings.allow_open,
-            origins=settings.origins,
-        ),
+        notifier=notifier,
+        webhook_receivers=receivers,
+        access=access,
         readiness=Readiness(
             {
                 "database": database.check_writable,
-                "images": image_files.check_writable,
+                "images": images.check_writable,
+                "training_images": training_sets.check_writable,
             }
         ),
+        metrics=metrics,
         turns=Turns(),
+        stopping=stopping,
         sync_wait=settings.sync_wait,
         upload_limit_bytes=upload_limit,
         provider_note=settings.provider_note,
         origins=settings.origins,
+    )
+
+
+def _access(settings: Settings, known_keys: KnownKeys) -> Access:
+    login = None
+    if settings.docs_username is not None and settings.docs_password is not None:
+        login = DocsLogin(settings.docs_username, settings.docs_password)
+    return Access(
+        api_keys=settings.api_keys,
+        known_keys=known_keys,
+        allow_open=settings.allow_open,
+        origins=settings.origins,
+        public_images=settings.public_images,
+        docs_login=login,
     )
 
 

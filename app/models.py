@@ -90,6 +90,7 @@ class GenerationRequest:
     model: str | None = None
     seed: int | None = None
     options: Mapping[str, JsonValue] | None = None
+    webhook: "Webhook | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class TrainingRequest:
     destination: str | None = None
     options: Mapping[str, JsonValue] | None = None
     secrets: Mapping[str, str] | None = None
+    webhook: "Webhook | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ class Job:
     compare-and-set compares. `fetching_since` is set while finished pictures are still to be fetched,
     `gone_since` while their addresses answer "not there", `unheard_since` while the provider does not know
     the run. `resends` counts how often the job was sent again because its run was surely never made.
-    `log_tail` holds the last lines of the run's log, `notice` a sentence for people about what is unusual.
+    `log_tail` holds the last lines of the run's log, `losses` steps and their losses, evenly thinned,
+    `notice` a sentence for people about what is unusual, `warnings` what was odd about the request.
     """
 
     id: str
@@ -191,12 +194,17 @@ class Job:
     tried: tuple[str, ...] = ()
     progress: Progress | None = None
     log_tail: str = ""
+    losses: tuple[tuple[int, float], ...] = ()
     notice: str | None = None
+    warnings: tuple[str, ...] = ()
     failure: Failure | None = None
     result: TrainingResult | None = None
     cancel_requested: bool = False
     idempotency_key: str | None = None
     request_digest: str | None = None
+    dataset_id: str | None = None
+    webhook_url: str | None = None
+    webhook_events: tuple["EventType", ...] = ()
     images: tuple[Image, ...] = ()
 
     @property
@@ -208,6 +216,98 @@ class Job:
     def may_be_running(self) -> bool:
         """Whether the provider may know a run of this job that we know no id of."""
         return self.sent_at is not None and self.upstream_id is None
+
+
+class EventType(StrEnum):
+    """What a receiver of webhooks can be told about a job."""
+
+    START = "start"
+    PROGRESS = "progress"
+    COMPLETED = "completed"
+
+
+class EventState(StrEnum):
+    """Whether an event has reached its receiver; `GIVEN_UP` after the last attempt."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a job and that its receiver is owed.
+
+    `host` is where the receiver is, with its port. `payload` is what is sent, the same at every attempt;
+    None until the first one. `due_at` is when to try next, None when there is nothing left to do.
+    """
+
+    id: str
+    job_id: str
+    type: EventType
+    host: str
+    revision: int
+    created_at: datetime
+    state: EventState = EventState.PENDING
+    due_at: datetime | None = None
+    payload: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a caller wants to be told about a job, and of what."""
+
+    url: str
+    events: tuple[EventType, ...] = (EventType.COMPLETED,)
+
+
+@dataclass(frozen=True, slots=True)
+class DueEvent:
+    """An event whose turn it is: where it goes, and how often that was tried before."""
+
+    event: Event
+    url: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who gets webhooks at a URL without its query, and the secrets that sign them, newest first."""
+
+    url: str
+    secrets: tuple[str, ...]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt to deliver an event; `error` is a sentence where no answer or a wrong one came."""
+
+    event_id: str
+    attempt: int
+    at: datetime
+    status_code: int | None = None
+    error: str | None = None
+    milliseconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FineTune:
+    """A model that was fine-tuned here, under the name by which callers use it.
+
+    `version` is the provider's bare version id, `sample` the name of a picture made with it on request, None
+    until one is finished.
+    """
+
+    alias: str
+    job_id: str
+    provider: str
+    model: str
+    version: str
+    created_at: datetime
+    trigger_word: str | None = None
+    dataset_id: str | None = None
+    sample: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.errors import AppError, FieldError, InvalidRequestError, UnauthenticatedError
+from app.errors import (
+    AccessDeniedError,
+    AppError,
+    FieldError,
+    InvalidRequestError,
+    PayloadTooLargeError,
+    ProviderAnswerLostError,
+    ProviderUnavailableError,
+    UnauthenticatedError,
+)
 from app.field_errors import field_errors
 from app.models import JsonValue
 
@@ -46,18 +55,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer to a request that failed."""
-    body: dict[str, JsonValue] = {
-        "type": f"urn:fluxgate:error:{code}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "request_id": request_id(request),
-    }
-    if errors:
-        body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
-    if job_id is not None:
-        body["job_id"] = job_id
+    body = _body(status, code, title, detail, request_id(request), errors, job_id)
     all_headers = dict(headers or {})
     if retry_after is not None:
         all_headers["Retry-After"] = str(max(1, math.ceil(retry_after.total_seconds())))
@@ -72,15 +70,79 @@ def request_id(request: Request) -> str | None:
     return found
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route that may answer with these statuses, for the API description."""
-    return {
-        status: {
+def problems(*answers: int | AppError) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that may fail like this, for the API description.
+
+    An error stands for its status, and is the example; a bare status has an example that fits any route.
+    """
+    described: dict[int | str, dict[str, Any]] = {}
+    for answer in answers:
+        status = answer if isinstance(answer, int) else answer.status_code
+        example = _TYPICAL[answer] if isinstance(answer, int) else _body_of(answer, request_id=_EXAMPLE_ID)
+        content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+        described[status] = {
             "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: content},
         }
-        for status in statuses
+    return described
+
+
+def _body(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    request_id: str | None,
+    errors: Sequence[FieldError] = (),
+    job_id: str | None = None,
+) -> dict[str, JsonValue]:
+    body: dict[str, JsonValue] = {
+        "type": f"urn:fluxgate:error:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": request_id,
     }
+    if errors:
+        body["errors"] = [{"field": error.field, "message": error.message} for error in errors]
+    if job_id is not None:
+        body["job_id"] = job_id
+    return body
+
+
+def _body_of(error: AppError, *, request_id: str) -> dict[str, JsonValue]:
+    return _body(
+        error.status_code, error.code, error.title, error.detail, request_id, error.errors, error.job_id
+    )
+
+
+_EXAMPLE_ID = "9d1c0f6ab27e4d53a8c4e1f0"
+_TYPICAL: Mapping[int, Mapping[str, JsonValue]] = {
+    **{
+        status: _body(status, *HTTP_CODES[status], detail, _EXAMPLE_ID)
+        for status, detail in {
+            415: "A body of the kind 'text/plain' is not accepted; send application/x-www-form-urlencoded, "
+            "multipart/form-data or application/json, and say so in Content-Type.",
+            416: "The range 'bytes=90000-' lies behind the end. The picture has 48213 bytes.",
+        }.items()
+    },
+    **{
+        error.status_code: _body_of(error, request_id=_EXAMPLE_ID)
+        for error in (
+            UnauthenticatedError("Send the API key as 'Authorization: Bearer <key>' or 'X-API-Key: <key>'."),
+            AccessDeniedError(
+                "Without an API key only programs on this machine are served, and this is a request from "
+                "192.0.2.7. Set API_KEY, and send it with each request, or set ALLOW_OPEN=true to serve "
+                "everybody."
+            ),
+            PayloadTooLargeError("The body has more than 1,048,576 bytes, the most that is taken here."),
+            InvalidRequestError([FieldError("limit", "500 is too large; 1 to 100 is allowed.")]),
+            ProviderAnswerLostError("Replicate's answer made no sense; the run may have started."),
+            ProviderUnavailableError("Replicate cannot be reached at the moment."),
+        )
+    },
+}
 
 
 def add_problem_details(app: FastAPI) -> None:
@@ -141,7 +203,7 @@ def app_problem(request: Request, exc: AppError) -> Response:
         errors=exc.errors,
         job_id=exc.job_id,
         retry_after=exc.retry_after,
-        headers={"WWW-Authenticate": "Bearer"} if isinstance(exc, UnauthenticatedError) else None,
+        headers={"WWW-Authenticate": exc.challenge} if isinstance(exc, UnauthenticatedError) else None,
     )
 
 

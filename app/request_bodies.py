@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.errors import FieldError, InvalidRequestError, PayloadTooLargeError
+from app.errors import FieldError, InvalidRequestError, PayloadTooLargeError, StorageUnavailableError
 from app.field_errors import allowed_by_schema, field_errors, shown
 from app.models import JsonValue
 
@@ -253,6 +253,10 @@ async def _multipart(request: Request, limit: int) -> FormData:
         raise InvalidRequestError([], detail="The form's text is not valid UTF-8.") from None
     except MultiPartException as exc:
         raise InvalidRequestError([], detail=f"The form cannot be read: {exc.message}") from None
+    except OSError as exc:
+        raise StorageUnavailableError(
+            f"The upload finds no place while it is being read ({exc.strerror or exc}); nothing was sent."
+        ) from exc
     finally:
         await stream.aclose()
 

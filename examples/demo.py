@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from examples.make_training_pictures import make_zip
 
 ROOT = Path(__file__).resolve().parent.parent
+PICTURES = ROOT / "examples" / "training_pictures.zip"
 TRIGGER_WORD = "FLXGT"
 PROMPT = f"{TRIGGER_WORD} on a hill above the sea at sunset"
 STEPS = 1000
@@ -36,12 +37,14 @@ class DemoError(Exception):
 def main() -> int:
     """Run the demonstration; 1 when something went wrong, with one sentence that says what."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=Path, help="a zip of training pictures; default: a dozen drawn here")
+    parser.add_argument("--images", type=Path, default=PICTURES, help="a zip of training pictures")
     parser.add_argument("--out", type=Path, default=ROOT / "demo_pictures", help="where to put the pictures")
     arguments = parser.parse_args()
     try:
+        if arguments.images != PICTURES and not arguments.images.is_file():
+            raise DemoError(f"there is no file {arguments.images}.")
         with tempfile.TemporaryDirectory() as scratch, _server(Path(scratch)) as client:
-            _run(client, arguments.images, arguments.out, Path(scratch))
+            run(client, arguments.images, arguments.out)
     except DemoError as exc:
         print(f"\nThe demo stopped: {exc}", file=sys.stderr)
         return 1
@@ -54,17 +57,18 @@ def main() -> int:
     return 0
 
 
-def _run(client: httpx.Client, images: Path | None, out: Path, scratch: Path) -> None:
+def run(client: httpx.Client, images: Path, out: Path) -> None:
+    """Train on the zip `images` and put two pictures into the folder `out`; raises `DemoError`."""
     took: dict[str, float] = {}
-    print(_answer(client.get("/health"))["provider"])
+    print(_provider(client))
+    # Asks the provider: a wrong token shows here, and not after an upload.
+    _answer(client.get("/models"))
 
     with _timed(took, "training set"):
-        if images is None:
-            images = scratch / "training_pictures.zip"
+        if not images.is_file():
+            print("Drawing a training set...")
             make_zip(images)
-            print(f"Drew a training set: {images.name}, {images.stat().st_size // 1024} kB")
-        elif not images.is_file():
-            raise DemoError(f"there is no file {images}.")
+        print(f"Training set: {images.name}, {images.stat().st_size // 1024} kB")
 
     with _timed(took, "fine-tune"):
         with images.open("rb") as file:
@@ -86,7 +90,7 @@ def _run(client: httpx.Client, images: Path | None, out: Path, scratch: Path) ->
         while not made.get("generated_image_urls"):
             # The pictures took longer than the service waits: they are at their job.
             if made["status"] in ("failed", "canceled") or time.monotonic() > until:
-                raise DemoError(f"no pictures: {made.get('error') or made['status']}")
+                raise DemoError(f"there are no pictures: {_why(made.get('failure'), made['status'])}")
             time.sleep(1)
             made = _answer(client.get(f"/jobs/{made['job_id']}"))
 
@@ -125,7 +129,7 @@ def _watch(client: httpx.Client, training_id: str) -> str:
             print(f"\nTrained: {status['model']}")
             return str(status["model"])
         if status["status"] in ("failed", "canceled"):
-            raise DemoError(f"the training {status['status']}: {status.get('error')}")
+            raise DemoError(f"the training did not succeed: {_why(status.get('error'), status['status'])}")
         time.sleep(0.5)
     raise DemoError("the training did not end in time; it goes on, see /training-status/.")
 
@@ -139,6 +143,23 @@ def _position(status: dict[str, object]) -> str:
     if status.get("loss") is not None:
         parts.append(f"loss {status['loss']}")
     return ", ".join(parts)
+
+
+def _provider(client: httpx.Client) -> str:
+    """Who makes the pictures; raises `DemoError` if the service is not well."""
+    response = client.get("/health")
+    health: dict[str, str] = response.json()
+    provider = health.get("provider", "")
+    if response.is_error:
+        parts = {name: said for name, said in health.items() if name not in ("status", "provider")}
+        bad = [f"{name.replace('_', ' ')}: {said}" for name, said in parts.items() if said != "ok"]
+        raise DemoError(f"the service is not well ({'; '.join(bad) or response.status_code}).")
+    return provider
+
+
+def _why(failure: object, otherwise: object) -> str:
+    """The sentence in a failure, as jobs and trainings tell it."""
+    return str(failure["detail"] if isinstance(failure, dict) and "detail" in failure else otherwise)
 
 
 def _answer(response: httpx.Response) -> dict[str, object]:
@@ -188,7 +209,11 @@ def _wait_until_up(client: httpx.Client, process: "subprocess.Popen[bytes]", log
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
-            said = log.read_text(errors="replace").strip().splitlines()
+            said = [
+                line.removeprefix("ERROR:").strip()
+                for line in log.read_text(errors="replace").splitlines()
+                if line.strip() and not line.endswith("Exiting.")
+            ]
             raise DemoError(f"the server did not start: {said[-1] if said else 'it said nothing'}")
         try:
             client.get("/ping")

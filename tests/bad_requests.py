@@ -18,7 +18,7 @@ EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 class Bad:
     """A request that is wrong in one way; `says` has to stand in the sentence of the answer.
 
-    `{image}` in a path stands for the name of a picture that exists.
+    `{image}` in a path stands for the name of a picture that exists, `{job}` for the id of a job.
     """
 
     kind: str
@@ -103,7 +103,7 @@ def _any_body(path: str) -> list[Bad]:
 
 def _named(path: str, says: str) -> list[Bad]:
     """What is wrong with an id in a path, where `{}` stands in `path`."""
-    method = "POST" if path.endswith("/cancel") else "GET"
+    method = "POST" if path.endswith(("/cancel", "/redeliver")) else "GET"
     ids = {
         "nobody's id": NOBODY,
         "a number": "1",
@@ -164,6 +164,7 @@ def _upload(kind: str, says: str, *files: tuple[str, bytes], **fields: str) -> B
     return _posted(FINE_TUNE, kind, 422, says, data={"trigger_word": "TOK", **fields}, files=parts)
 
 
+_METADATA = "http://169.254.169.254/latest"
 _GENERATE = [
     _posted(GENERATE, "nothing at all", 422, "prompt: missing, but required."),
     _form(GENERATE, "a blank prompt", "prompt: blank; 1 to 10,000 characters are allowed", prompt=" "),
@@ -190,6 +191,11 @@ _GENERATE = [
         GENERATE, "a model that is none", 404, "no/such-model", data={"prompt": "a", "model": "no/such-model"}
     ),
     _form(GENERATE, "a model's name that is none", "'../../etc/passwd'", model="../../etc/passwd"),
+    _form(
+        GENERATE, "a webhook that is none", "Allowed are http and https.", webhook_url="mailto:me@a.example"
+    ),
+    _form(GENERATE, "a webhook to a secret place", "a cloud metadata address", webhook_url=_METADATA),
+    _form(GENERATE, "events for nobody", "'start' is for nobody", webhook_events="start"),
     *_any_body(GENERATE),
 ]
 _FINE_TUNE = [
@@ -198,9 +204,7 @@ _FINE_TUNE = [
     _form(FINE_TUNE, "a blank word", "trigger_word: blank; 1 to 64 characters", trigger_word=" "),
     _form(FINE_TUNE, "a long word", "is too long; 1 to 64 characters", trigger_word="x" * 65),
     _form(FINE_TUNE, "a word with a line break", "holds line breaks", trigger_word="T\nK"),
-    _form(FINE_TUNE, "no steps", "steps: 0 is too small; 1 to 100000 is allowed.", steps="0"),
     _form(FINE_TUNE, "a word for a number", "steps: 'many' is not a whole number", steps="many"),
-    _form(FINE_TUNE, "a name without an owner", "owner/name is allowed", destination_model="cats"),
     _form(FINE_TUNE, "a way up", "'me/../cats' is not a model's name", destination_model="me/../cats"),
     _form(FINE_TUNE, "text for the pictures", "text, but a file is wanted", training_images="cats.zip"),
     _form(FINE_TUNE, "no URL", "names no valid host", training_images_url="http://[cats"),
@@ -214,6 +218,14 @@ _FINE_TUNE = [
         "no connection can be made",
         training_images_url="http://127.0.0.1:9/",
     ),
+    _form(
+        FINE_TUNE,
+        "a webhook to a secret place",
+        "a cloud metadata address",
+        webhook_url=_METADATA,
+        training_images_url="http://127.0.0.1:9/",
+    ),
+    _form(FINE_TUNE, "an event that is none", "allowed are start, progress, completed", webhook_events="end"),
     _upload("both sources", "both were given", ("a.zip", b"PK"), training_images_url="http://127.0.0.1:9/"),
     _upload("an empty file", "'a.zip'", ("a.zip", b"")),
     _upload("no zip", "'a.zip'", ("a.zip", b"these are cats")),
@@ -265,6 +277,36 @@ _GET_IMAGE = [
     Bad("a part of nothing", 416, "lies behind the end", _IMAGE, given={"headers": {"Range": "bytes=-0"}}),
 ]
 
+
+def _receiver(path: str) -> list[Bad]:
+    """What is wrong with the address of a receiver of webhooks."""
+    addresses = {
+        "a blank": (" ", "Allowed are http and https."),
+        "a word": ("hook", "Allowed are http and https."),
+        "a file": ("file:///etc/passwd", "begins with 'file'. Allowed are http and https."),
+        "no host": ("https:///hook", "names no valid host and port"),
+        "half an address": ("http://[::1/hook", "is not a valid URL"),
+        "no port": ("https://app.example:0/", "names no valid host and port"),
+        "a password": ("https://me:pw@app.example/", "holds a user name or a password"),
+        "a long address": (f"https://app.example/{'x' * 512}", "is too long; 1 to 512 characters"),
+    }
+    text, page = {"Content_Type": "text/plain"}, {"Origin": "https://evil.example"}
+    return [
+        _posted(path, "nothing at all", 422, "webhook_url: missing, but required."),
+        *(
+            _posted(path, kind, 422, says, data={"webhook_url": url})
+            for kind, (url, says) in addresses.items()
+        ),
+        _posted(path, "a number", 422, "webhook_url: 7 is not text", json={"webhook_url": 7}),
+        _posted(path, "null", 422, "webhook_url: null is not text", json={"webhook_url": None}),
+        _body(path, "no JSON", 422, "The body is not valid JSON", b"{"),
+        _body(path, "text", 415, "'text/plain' is not accepted", b"https://app.example/", **text),
+        _body(path, "too large a body", 413, "more than 1,048,576 bytes", b"x" * 1_100_000),
+        _posted(path, "a page from elsewhere", 403, "CORS_ORIGINS can allow it", headers=page),
+        Bad("another method", 405, "GET is not possible at", path),
+    ]
+
+
 BAD_REQUESTS: Mapping[str, list[Bad]] = {
     "POST /generate-image/": _GENERATE,
     "GET /get-image/{image_filename}": _GET_IMAGE,
@@ -274,6 +316,19 @@ BAD_REQUESTS: Mapping[str, list[Bad]] = {
     "GET /jobs/{job_id}": _named("/jobs/{}", "No job with id"),
     "POST /jobs/{job_id}/cancel": _named("/jobs/{}/cancel", "No job with id"),
     "GET /jobs/{job_id}/events": _named("/jobs/{}/events", "No job with id"),
+    "GET /jobs/{job_id}/deliveries": _named("/jobs/{}/deliveries", "No job with id"),
+    "POST /jobs/{job_id}/deliveries/{event_id}/redeliver": [
+        *_named("/jobs/{}/deliveries/evt_1/redeliver", "No job with id"),
+        Bad(
+            "no event",
+            404,
+            "The job has no event with id 'evt_1'.",
+            "/jobs/{job}/deliveries/evt_1/redeliver",
+            "POST",
+        ),
+    ],
+    "POST /webhook-secrets": _receiver("/webhook-secrets"),
+    "POST /webhook-secrets/rotate": _receiver("/webhook-secrets/rotate"),
     "GET /models": _plain("/models", guarded=True),
     "GET /ping": _plain("/ping", guarded=False),
     "GET /health": _plain("/health", guarded=False),

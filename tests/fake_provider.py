@@ -248,7 +248,13 @@ async def process(directory: Path, provider: FakeProvider, clock: ManualClock) -
         reconciler = Reconciler(store=store, door=door, runs=runs, provider=provider, clock=clock)
         stack.push_async_callback(reconciler.aclose)
         jobs = JobService(
-            store=store, door=door, runs=runs, provider=provider, watchers=watchers, clock=clock
+            store=store,
+            door=door,
+            runs=runs,
+            provider=provider,
+            watchers=watchers,
+            images=images,
+            clock=clock,
         )
         yield Process(store, door, runs, reconciler, jobs)
 

@@ -8,22 +8,23 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from app.dependencies import (
-    GUARDED,
+    GUARDED_TRAIN,
     IdempotencyKey,
     Jobs,
     SyncWait,
     TrainingSetsDep,
     UrlInspectorDep,
+    WebhookReceiversDep,
     upload_limit,
 )
-from app.errors import FieldError, InvalidRequestError
+from app.errors import FieldError, InvalidRequestError, ModelNotFoundError, PayloadTooLargeError
 from app.models import JobStatus
 from app.problem_details import problems
 from app.request_bodies import BodyWithFiles, body_with_files_of, documented_body
 from app.routers.answers import answer
 from app.schemas.training import FineTuneIn, FineTuneOut
 
-router = APIRouter(tags=["fine-tuning"], dependencies=GUARDED)
+router = APIRouter(tags=["fine-tuning"], dependencies=GUARDED_TRAIN)
 
 _FILES = "training_images"
 Body = Annotated[
@@ -34,10 +35,16 @@ Body = Annotated[
 @router.post("/fine-tune", include_in_schema=False)
 @router.post(
     "/fine-tune/",
+    summary="Fine-tune on pictures",
     response_model=FineTuneOut,
     responses={
         202: {"model": FineTuneOut, "description": "Recorded; the provider has not taken it yet."},
-        **problems(401, 403, 404, 413, 415, 422, 502, 503),
+        **problems(
+            *(401, 403, 415, 502, 503),
+            ModelNotFoundError("Replicate has no model 'me/trainer' for this service."),
+            PayloadTooLargeError("The training pictures have more than 100 MB, the most that is taken."),
+            InvalidRequestError([FieldError("steps", "0 is too small; 1 to 100000 is allowed.")]),
+        ),
     },
     openapi_extra=documented_body(FineTuneIn, file_field=_FILES),
 )
@@ -46,12 +53,18 @@ async def fine_tune(
     jobs: Jobs,
     training_sets: TrainingSetsDep,
     urls: UrlInspectorDep,
+    receivers: WebhookReceiversDep,
     key: IdempotencyKey,
     wait: SyncWait,
 ) -> Response:
-    """Start a fine-tune. The pictures are checked first, before anything is paid for."""
+    """Train a model on a zip of pictures, uploaded or at an address; one of the two.
+
+    The pictures are checked first, before anything is paid for.
+    """
     wanted = body.fields
     _check_one_source(wanted.training_images_url, body.files)
+    if wanted.webhook_url is not None:
+        await receivers.check(wanted.webhook_url)
     stored = None
     if wanted.training_images_url is None:
         stored = await training_sets.take_in(body.files)

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.dependencies import GUARDED, IdempotencyKey, Jobs, MyTurn, SyncWait
+from app.dependencies import GUARDED_GENERATE, IdempotencyKey, Jobs, MyTurn, SyncWait, WebhookReceiversDep
+from app.errors import FieldError, InvalidRequestError, JobFailedError, ModelNotFoundError
 from app.models import JobStatus
 from app.problem_details import problems
 from app.request_bodies import body_of, documented_body
@@ -13,7 +14,7 @@ from app.routers.answers import accepted, answer
 from app.schemas.generation import GenerateImageIn, GenerateImageOut
 from app.schemas.jobs import JobOut
 
-router = APIRouter(tags=["images"], dependencies=GUARDED)
+router = APIRouter(tags=["images"], dependencies=GUARDED_GENERATE)
 
 Body = Annotated[GenerateImageIn, Depends(body_of(GenerateImageIn))]
 
@@ -21,17 +22,35 @@ Body = Annotated[GenerateImageIn, Depends(body_of(GenerateImageIn))]
 @router.post("/generate-image", include_in_schema=False)
 @router.post(
     "/generate-image/",
+    summary="Generate pictures",
     response_model=GenerateImageOut,
     responses={
         202: {"model": JobOut, "description": "Not finished yet; `Location` is the job's address."},
-        **problems(400, 401, 403, 404, 413, 415, 422, 502, 503),
+        **problems(
+            *(401, 403, 413, 415, 502, 503),
+            JobFailedError(
+                "4f1c",
+                "content_moderated",
+                "The safety filter withheld the pictures. Another prompt or another seed may pass.",
+            ),
+            ModelNotFoundError("Replicate has no model 'me/cats' for this service."),
+            InvalidRequestError([FieldError("width", "99 is too small; 256 to 1440 is allowed.")]),
+        ),
     },
     openapi_extra=documented_body(GenerateImageIn),
 )
 async def generate_image(
-    request: Request, turn: MyTurn, body: Body, jobs: Jobs, key: IdempotencyKey, wait: SyncWait
+    request: Request,
+    turn: MyTurn,
+    body: Body,
+    jobs: Jobs,
+    receivers: WebhookReceiversDep,
+    key: IdempotencyKey,
+    wait: SyncWait,
 ) -> Response:
-    """Generate pictures. The answer comes when they are on the service's own disk, for good."""
+    """The answer comes when the pictures are on the service's own disk, for good."""
+    if body.webhook_url is not None:
+        await receivers.check(body.webhook_url)
     job = await jobs.generate(body.to_request(), idempotency_key=key, wait=wait, under_way=turn.over)
     if job.status is JobStatus.SUCCEEDED and wait is not None:
         return answer(GenerateImageOut.of(job))

@@ -3,10 +3,18 @@
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 
-from app.dependencies import Caller, Images, NeedsKey, check_caller, image_service, needs_key
+from app.dependencies import (
+    Images,
+    ImagesArePrivate,
+    MayFetchImages,
+    check_for_images,
+    image_service,
+    images_are_private,
+)
+from app.errors import FieldError, ImageNotFoundError, InvalidRequestError
 from app.problem_details import problems
 from app.routers.byte_serving import picture_response
 
@@ -19,9 +27,16 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The picture.", "content": _PICTURE},
     206: {"description": "The part of it that `Range` asks for.", "content": _PICTURE},
     304: {"description": "The caller's copy is still good (`If-None-Match`, `If-Modified-Since`)."},
-    **problems(401, 403, 404, 416, 422),
+    **problems(
+        *(401, 403, 416, 503),
+        ImageNotFoundError("generated_image_4f1c_1.webp"),
+        InvalidRequestError([FieldError("width", "5 is too small; 16 to 2048 is allowed.")]),
+    ),
 }
 
+ImageFilename = Annotated[
+    str, Path(description="The last part of a `generated_image_url`, as in generated_image_4f1c_1.webp.")
+]
 Width = Annotated[
     int | None,
     Query(
@@ -53,10 +68,10 @@ class _ImageRoute(APIRoute):
 
 
 async def _plain_image(request: Request) -> Response:
-    await check_caller(request)
+    await check_for_images(request)
     images = await image_service(request)
     stored = await images.open(request.path_params["image_filename"], width=None)
-    private = await needs_key(request)
+    private = await images_are_private(request)
     return picture_response(request, stored, images.stream, download=False, private=private)
 
 
@@ -64,16 +79,16 @@ router = APIRouter(tags=["images"], route_class=_ImageRoute)
 
 
 @router.head(PATH, response_class=Response, include_in_schema=False)
-@router.get(PATH, response_class=Response, responses=_RESPONSES)
+@router.get(PATH, summary="Fetch a picture", response_class=Response, responses=_RESPONSES)
 async def get_image(
     request: Request,
-    image_filename: str,
-    caller: Caller,
+    image_filename: ImageFilename,
+    may_fetch: MayFetchImages,
     images: Images,
-    needs_key: NeedsKey,
+    private: ImagesArePrivate,
     width: Width = None,
     download: Download = False,
 ) -> Response:
-    """A generated picture. It never changes, so caches may keep it for good."""
+    """It never changes, so caches may keep it for good."""
     stored = await images.open(image_filename, width=width)
-    return picture_response(request, stored, images.stream, download=download, private=needs_key)
+    return picture_response(request, stored, images.stream, download=download, private=private)

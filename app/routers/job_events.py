@@ -18,17 +18,25 @@ _STILL_HERE = b": still here\n\n"
 
 
 async def event_stream(
-    changes: AsyncIterator[Job], *, heartbeat: timedelta = HEARTBEAT
+    changes: AsyncIterator[Job], stopping: asyncio.Event, *, heartbeat: timedelta = HEARTBEAT
 ) -> AsyncGenerator[bytes, None]:
-    """The wire form of `changes`: an event for each, comments in between so that nobody hangs up."""
+    """The wire form of `changes`: an event for each, comments in between so that nobody hangs up.
+
+    Ends with them, or when the server is `stopping`; clients come back by themselves.
+    """
     yield _RECONNECT
+    stop = asyncio.ensure_future(stopping.wait())
     upcoming: asyncio.Task[Job | None] | None = None
     try:
         while True:
             # The task lives on through heartbeats: cancelling it would end the changes.
             upcoming = upcoming or asyncio.ensure_future(anext(changes, None))
-            done, _ = await asyncio.wait({upcoming}, timeout=heartbeat.total_seconds())
-            if not done:
+            await asyncio.wait(
+                {upcoming, stop}, timeout=heartbeat.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+            )
+            if not upcoming.done():
+                if stop.done():
+                    return
                 yield _STILL_HERE
                 continue
             job = upcoming.result()
@@ -37,6 +45,7 @@ async def event_stream(
                 return
             yield f"id: {job.revision}\nevent: job\ndata: {JobOut.of(job).model_dump_json()}\n\n".encode()
     finally:
+        stop.cancel()
         if upcoming is not None:
             upcoming.cancel()
             with suppress(asyncio.CancelledError):

@@ -17,7 +17,7 @@ _FOR_ANYBODY: dict[str, Any] = {"security": []}
 @router.head("/ping", include_in_schema=False)
 @router.head("/ping/", include_in_schema=False)
 @router.get("/ping/", include_in_schema=False)
-@router.get("/ping", response_class=PlainTextResponse, openapi_extra=_FOR_ANYBODY)
+@router.get("/ping", summary="Is it there?", response_class=PlainTextResponse, openapi_extra=_FOR_ANYBODY)
 async def ping() -> Response:
     """Answers `pong` as long as the process is alive."""
     return PlainTextResponse("pong")
@@ -28,12 +28,13 @@ async def ping() -> Response:
 @router.get("/health/", include_in_schema=False)
 @router.get(
     "/health",
+    summary="Is it well?",
     response_model=HealthOut,
     responses={503: {"model": HealthOut, "description": "A part that is needed does not work."}},
     openapi_extra=_FOR_ANYBODY,
 )
 async def health(readiness: ReadinessDep, provider: ProviderNote) -> Response:
-    """Whether the service can do its work."""
+    """Whether the service can do its work, part by part."""
     works = await readiness.look()
     well = all(works.values())
     words = {name: "ok" if fine else "not writable; the log says why" for name, fine in works.items()}

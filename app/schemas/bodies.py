@@ -8,11 +8,15 @@ from app.models import JsonValue
 
 
 def _for_forms(schema: dict[str, Any]) -> None:
-    """Leave out what makes Swagger UI's form unusable: `null` as a choice, and boxes for unnamed fields."""
+    """Leave out what makes Swagger UI's form unusable: `null` as a choice, and boxes for unnamed fields.
+
+    Swagger UI fills every box. A field that may be left out is shown empty, which counts as not given.
+    """
     schema.pop("additionalProperties", None)
     for facts in schema["properties"].values():
         if facts.get("default", ...) is None:
             del facts["default"]
+            facts["examples"] = [""]
         if "anyOf" in facts:
             [choice] = [choice for choice in facts.pop("anyOf") if choice != {"type": "null"}]
             facts.update(choice)

@@ -8,9 +8,10 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from app.models import GenerationRequest, Job, JobStatus
 from app.schemas.bodies import OpenBody
 from app.schemas.jobs import image_url
+from app.schemas.webhooks import WEBHOOK_FIELDS, WebhookEvents, WebhookUrl, webhook_of
 
 _HIGHEST_SEED = 2**32 - 1
-_NOT_OPTIONS = frozenset({"prompt", "seed", "model"})
+_NOT_OPTIONS = frozenset({"prompt", "seed", "model"}) | WEBHOOK_FIELDS
 
 
 def _not_blank(text: str) -> str:
@@ -49,6 +50,8 @@ class GenerateImageIn(OpenBody):
     )
     lora_scale: float = Field(default=1, ge=-1, le=2, description="How strongly the fine-tune shows.")
     disable_safety_checker: bool = False
+    webhook_url: WebhookUrl = None
+    webhook_events: WebhookEvents = None
 
     def to_request(self) -> GenerationRequest:
         """What is asked of the service; its options are only those that were given."""
@@ -57,6 +60,7 @@ class GenerateImageIn(OpenBody):
             model=self.model,
             seed=self.seed,
             options=self.given(without=_NOT_OPTIONS),
+            webhook=webhook_of(self.webhook_url, self.webhook_events),
         )
 
 

@@ -39,4 +39,5 @@ class HealthOut(BaseModel):
     status: Literal["ok", "unavailable"]
     provider: str = Field(description="Who makes the pictures.")
     database: str
-    images: str
+    images: str = Field(description="The folder for generated pictures.")
+    training_images: str = Field(description="The folder for uploaded training sets.")

@@ -11,9 +11,12 @@ from app.models import Job, JobStatus, TrainingRequest
 from app.schemas.bodies import OpenBody
 from app.schemas.jobs import FailureOut
 from app.schemas.sentences import standing
+from app.schemas.webhooks import WEBHOOK_FIELDS, WebhookEvents, WebhookUrl, webhook_of
 
 _SECRETS = ("hf_token", "wandb_api_key")
-_NOT_OPTIONS = frozenset({"training_images_url", "trigger_word", "destination_model", *_SECRETS})
+_NOT_OPTIONS = (
+    frozenset({"training_images_url", "trigger_word", "destination_model", *_SECRETS}) | WEBHOOK_FIELDS
+)
 
 
 def _one_word_or_few(text: str) -> str:
@@ -31,16 +34,19 @@ TriggerWord = Annotated[str, StringConstraints(min_length=1, max_length=64), Aft
 
 
 # What can stand in a provider's address as it is.
-_OWNER_AND_NAME = "^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
+_MODEL_NAME = "^([A-Za-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
-def _owner_and_name(text: str) -> str:
-    if "\n" in text or not re.match(_OWNER_AND_NAME, text):
-        raise ValueError(f"{text[:80]!r} is not a model's name; owner/name is allowed, as in me/my-model.")
+def _is_model_name(text: str) -> str:
+    if "\n" in text or not re.match(_MODEL_NAME, text):
+        raise ValueError(
+            f"{text[:80]!r} is not a model's name; "
+            "name or owner/name is allowed, as in my-model or me/my-model."
+        )
     return text
 
 
-ModelName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_owner_and_name)]
+ModelName = Annotated[str, StringConstraints(max_length=200), AfterValidator(_is_model_name)]
 
 
 class FineTuneIn(OpenBody):
@@ -58,8 +64,9 @@ class FineTuneIn(OpenBody):
     steps: int = Field(default=1000, ge=1, le=100_000, description="How long to train.")
     destination_model: ModelName | None = Field(
         default=None,
-        description="The model to make, or to add a version to, as owner/name; empty: named for you.",
-        json_schema_extra={"pattern": _OWNER_AND_NAME},
+        description="The model to make, or to add a version to: `owner/name`, or `name` for one of yours; "
+        "empty: named for you.",
+        json_schema_extra={"pattern": _MODEL_NAME},
     )
     hf_token: SecretStr | None = Field(
         default=None, description="Lets the trainer upload to Hugging Face. Passed on, never stored."
@@ -67,6 +74,8 @@ class FineTuneIn(OpenBody):
     wandb_api_key: SecretStr | None = Field(
         default=None, description="Lets the trainer report to Weights & Biases. Passed on, never stored."
     )
+    webhook_url: WebhookUrl = None
+    webhook_events: WebhookEvents = None
 
     def to_request(self, training_set: str | None) -> TrainingRequest:
         """What is asked of the service; `training_set` is the SHA-256 of the uploaded pictures."""
@@ -78,6 +87,7 @@ class FineTuneIn(OpenBody):
             destination=self.destination_model,
             options=self.given(without=_NOT_OPTIONS),
             secrets={name: secret.get_secret_value() for name, secret in secrets.items() if secret},
+            webhook=webhook_of(self.webhook_url, self.webhook_events),
         )
 
 

@@ -14,6 +14,7 @@ from app.services.jobs.door import JobDoor
 from app.services.jobs.runs import JobRuns
 from app.services.provider import Provider, Report
 from app.storage.jobs import JobStore
+from app.working_on import working_on
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +152,8 @@ class Reconciler:
 
     async def _in_hand(self, job: Job, work: Coroutine[None, None, None]) -> None:
         try:
-            await work
+            with working_on(job.id, "carried on"):
+                await work
         except Exception:
             logger.exception("job %s could not be carried on", job.id)
         finally:

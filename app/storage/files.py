@@ -20,6 +20,8 @@ THUMBNAILS = ".thumbnails"
 ABANDONED_AFTER = timedelta(hours=1)
 
 _INCOMING = ".{}.part"
+# More than is buffered, so that a full disk shows; a file without content fits on it.
+_PROBE = bytes(64 * 1024)
 # A link under one of our names would hand out a file that is not ours. (Windows has no such flag.)
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
@@ -112,8 +114,8 @@ class ImageFiles:
         return await asyncio.to_thread(self._sweep, self._clock.now() - ABANDONED_AFTER)
 
     async def check_writable(self) -> None:
-        """Write an empty file and take it away again; raises `OSError` if that cannot be done."""
-        await asyncio.to_thread(lambda: self.incoming().discard())
+        """Write a small file and take it away again; raises `OSError` if that cannot be done."""
+        await asyncio.to_thread(self._try_writing)
 
     def incoming(self, folder: str = "") -> IncomingFile:
         """A new file for `folder` (the root by default). Blocks."""
@@ -144,6 +146,10 @@ class ImageFiles:
             os.close(descriptor)
             raise FileNotFoundError(f"{path} is not a plain file.")
         return os.fdopen(descriptor, "rb")
+
+    def _try_writing(self) -> None:
+        with self.incoming() as file:
+            file.write(_PROBE)
 
     def _sweep(self, before: datetime) -> int:
         removed = 0

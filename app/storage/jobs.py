@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from app.models import (
+    EventType,
     Failure,
     FailureCode,
     Image,
@@ -31,6 +32,8 @@ from app.models import (
     TrainingResult,
 )
 from app.storage.database import Database
+from app.storage.events import record_events
+from app.storage.fine_tunes import register
 from app.storage.images import image_from_row, image_to_row
 from app.storage.tables import images, jobs
 
@@ -38,7 +41,8 @@ logger = logging.getLogger(__name__)
 
 _FIXED = frozenset(
     {"id", "kind", "provider", "model", "expected_outputs", "seed", "trigger_word", "ignored", "secrets"}
-    | {"created_at", "idempotency_key", "request_digest"}
+    | {"created_at", "idempotency_key", "request_digest", "dataset_id", "webhook_url", "webhook_events"}
+    | {"warnings"}
 )
 _CHANGING = tuple(column.name for column in jobs.c if column.name not in _FIXED)
 _PROGRESS_FIELDS = frozenset(field.name for field in fields(Progress))
@@ -76,7 +80,10 @@ class JobStore:
         return True
 
     async def change(self, job: Job) -> bool:
-        """Write `job` over its previous revision, new images included; False if someone was faster.
+        """Write `job` over its previous revision; False if someone was faster.
+
+        What follows from it is written in the same transaction: its images, the events that its receiver
+        is owed, the model that it trained.
 
         Raises `RunTakenError` if its run at the provider belongs to another job.
         """
@@ -90,6 +97,10 @@ class JobStore:
                 return False
             if pictures:
                 connection.execute(_ADD_IMAGE, pictures)
+            if job.webhook_events:
+                record_events(connection, job)
+            if job.result is not None and job.status is JobStatus.SUCCEEDED:
+                register(connection, job)
             return True
 
         try:
@@ -282,6 +293,11 @@ def _to_row(job: Job) -> dict[str, Any]:
         "cancel_requested": job.cancel_requested,
         "idempotency_key": job.idempotency_key,
         "request_digest": job.request_digest,
+        "dataset_id": job.dataset_id,
+        "webhook_url": job.webhook_url,
+        "webhook_events": [event.value for event in job.webhook_events],
+        "warnings": list(job.warnings),
+        "losses": [list(point) for point in job.losses],
     }
 
 
@@ -329,6 +345,11 @@ def _from_row(row: Row[Any], pictures: tuple[Image, ...]) -> Job:
         cancel_requested=values["cancel_requested"],
         idempotency_key=values["idempotency_key"],
         request_digest=values["request_digest"],
+        dataset_id=values["dataset_id"],
+        webhook_url=values["webhook_url"],
+        webhook_events=tuple(EventType(event) for event in values["webhook_events"] or ()),
+        warnings=tuple(values["warnings"] or ()),
+        losses=tuple((int(step), float(loss)) for step, loss in values["losses"] or ()),
         images=pictures,
     )
 

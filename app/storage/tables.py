@@ -79,11 +79,17 @@ jobs = Table(
     Column("cancel_requested", Boolean, nullable=False),
     Column("idempotency_key", String(255)),
     Column("request_digest", String(64)),
+    Column("dataset_id", String(64)),
+    Column("webhook_url", Text),
+    Column("webhook_events", JSON),
+    Column("warnings", JSON),
+    Column("losses", JSON),
     Index("jobs_upstream", "provider", "upstream_id", unique=True),
     Index("jobs_idempotency_key", "idempotency_key", unique=True),
     Index("jobs_due", "due_at"),
     Index("jobs_newest", "created_at", "id"),
     Index("jobs_model", "model", "created_at"),
+    Index("jobs_states", "status", "kind", "provider"),
 )
 
 images = Table(
@@ -99,4 +105,99 @@ images = Table(
     Column("sha256", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Index("images_job", "job_id", "position"),
+    Index("images_size", "size_bytes"),
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("pictures", Integer, nullable=False),
+    Column("captions", Integer, nullable=False),
+    Column("report", JSON, nullable=False),
+    Index("datasets_newest", "created_at", "id"),
+)
+
+provider_files = Table(
+    "provider_files",
+    metadata,
+    Column("provider", String(32), primary_key=True),
+    Column("sha256", String(64), primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+)
+
+fine_tunes = Table(
+    "fine_tunes",
+    metadata,
+    Column("alias", String(128), primary_key=True),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False),
+    Column("provider", String(32), nullable=False),
+    Column("model", String(255), nullable=False),
+    Column("version", String(255), nullable=False),
+    Column("trigger_word", String(255)),
+    Column("dataset_id", String(64)),
+    Column("sample", String(255)),
+    Column("sample_job", String(32)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("fine_tunes_job", "job_id", unique=True),
+    Index("fine_tunes_newest", "created_at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("job_id", String(32), ForeignKey("jobs.id"), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("payload", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime),
+    Column("state", String(16), nullable=False),
+    Index("events_job", "job_id", "created_at"),
+    Index("events_due", "due_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("event_id", String(64), ForeignKey("events.id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("status_code", Integer),
+    Column("error", Text),
+    Column("milliseconds", Integer),
+)
+
+receivers = Table(
+    "receivers",
+    metadata,
+    Column("url", String(512), primary_key=True),
+    Column("secret", String(255), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+seen_webhooks = Table(
+    "seen_webhooks",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Index("seen_webhooks_age", "seen_at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Index("api_keys_sha256", "sha256", unique=True),
 )

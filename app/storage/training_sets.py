@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _WORKSPACE_PREFIX = ".incoming-"
+_PROBE = bytes(64 * 1024)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -25,6 +26,15 @@ class TrainingSetFiles:
         """Make the folder in which a set is put together."""
         self._directory.mkdir(parents=True, exist_ok=True)
         workspace.mkdir(mode=0o700)
+
+    def try_writing(self) -> None:
+        """Write a small file and take it away again; raises `OSError` if that cannot be done."""
+        workspace = self.new_workspace()
+        try:
+            self.open_workspace(workspace)
+            (workspace / "probe").write_bytes(_PROBE)
+        finally:
+            self.discard_workspace(workspace)
 
     def discard_workspace(self, workspace: Path) -> None:
         """Remove the folder with all that is in it; nothing happens if it is not there."""

@@ -1,5 +1,6 @@
 """The HTTP edge alone: the real routers and handlers, with services behind them that do as they are told."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -17,7 +18,13 @@ from app.routers import fine_tune, generate_image, jobs, models, service, traini
 from app.services.access import Access
 from app.services.readiness import Readiness
 from app.turns import Turns
-from tests.routers.stand_ins import StandInInspector, StandInJobs, StandInTrainingSets, works
+from tests.routers.stand_ins import (
+    StandInInspector,
+    StandInJobs,
+    StandInReceivers,
+    StandInTrainingSets,
+    works,
+)
 
 ServeEdge = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
@@ -52,11 +59,13 @@ def serve_edge(
             "jobs": stand_in_jobs,
             "training_sets": stand_in_sets,
             "url_inspector": stand_in_inspector,
+            "webhook_receivers": StandInReceivers(),
             "access": Access(),
             "turns": Turns(),
+            "stopping": asyncio.Event(),
             "sync_wait": timedelta(seconds=55),
             "provider_note": "sandbox",
-            "readiness": Readiness({"database": works, "images": works}),
+            "readiness": Readiness({"database": works, "images": works, "training_images": works}),
             "upload_limit_bytes": 2_000_000,
             **changed,
         }

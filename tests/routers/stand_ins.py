@@ -157,6 +157,16 @@ class StandInInspector:
         self.checked.append(url)
 
 
+@dataclass
+class StandInReceivers:
+    """Finds every receiver of webhooks good, and notes it."""
+
+    checked: list[str] = field(default_factory=list)
+
+    async def check(self, url: str) -> None:
+        self.checked.append(url)
+
+
 async def works() -> None:
     """A check of a part that works."""
 

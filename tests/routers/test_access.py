@@ -4,11 +4,12 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from app.callers import Scope
 from app.services.access import Access
 from tests.routers.conftest import ServeEdge
 from tests.routers.stand_ins import StandInJobs
 
-WITH_KEY = Access(api_keys=[SecretStr("open sesame"), SecretStr("schlüssel")])
+WITH_KEY = Access(api_keys={"one": SecretStr("open sesame"), "other": SecretStr("schlüssel")})
 
 
 @pytest.mark.parametrize(
@@ -80,8 +81,8 @@ async def test_without_a_key_others_are_told_what_to_do(serve_edge: ServeEdge, h
     assert "ALLOW_OPEN=true" in response.json()["detail"]
 
 
-def test_a_unix_socket_is_on_this_machine() -> None:
-    Access().check(None, {})
+async def test_a_unix_socket_is_on_this_machine() -> None:
+    await Access().check(None, {}, Scope.READ)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """`POST /fine-tune/`."""
 
+import tempfile
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -85,6 +87,17 @@ async def test_secrets_are_passed_on_apart_from_the_options(
         )
     ]
     assert "hf_12345" not in response.text
+
+
+async def test_a_destination_needs_no_owner(edge: httpx.AsyncClient, stand_in_jobs: StandInJobs) -> None:
+    await edge.post(
+        "/fine-tune/",
+        data={"training_images_url": URL, "trigger_word": "TOK", "destination_model": "my-cats"},
+    )
+
+    [request] = stand_in_jobs.asked
+    assert isinstance(request, TrainingRequest)
+    assert request.destination == "my-cats"
 
 
 async def test_a_bad_secret_is_not_repeated(edge: httpx.AsyncClient) -> None:
@@ -187,11 +200,10 @@ async def test_an_upload_beyond_the_limit_is_refused(edge: httpx.AsyncClient) ->
             "holds line breaks or control characters; plain text such as TOK is allowed.",
         ),
         ("steps", "0", "0 is too small; 1 to 100000 is allowed."),
-        ("destination_model", "cats", "is not a model's name; owner/name is allowed, as in me/my-model."),
         (
             "destination_model",
             "me/../cats",
-            "is not a model's name; owner/name is allowed, as in me/my-model.",
+            "is not a model's name; name or owner/name is allowed, as in my-model or me/my-model.",
         ),
     ],
 )
@@ -224,3 +236,18 @@ async def test_the_description_offers_the_upload(edge: httpx.AsyncClient) -> Non
     assert body["multipart/form-data"]["schema"]["$ref"].endswith("/FineTuneInWithFiles")
     properties = description["components"]["schemas"]["FineTuneInWithFiles"]["properties"]
     assert properties["training_images"]["items"] == {"type": "string", "format": "binary"}
+
+
+async def test_an_upload_that_finds_no_place_is_no_fault_of_the_caller(
+    edge: httpx.AsyncClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python keeps larger uploads where TMPDIR says.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+
+    response = await edge.post(
+        "/fine-tune/", data={"trigger_word": "TOK"}, files={"training_images": bytes(1_500_000)}
+    )
+
+    assert response.status_code == 503
+    assert response.json()["code"] == "storage_unavailable"
+    assert "No such file or directory" in response.json()["detail"]

@@ -154,7 +154,7 @@ async def test_a_quiet_stream_shows_that_it_is_alive() -> None:
         await changed.wait()
         yield PAINTED
 
-    stream = event_stream(changes(), heartbeat=timedelta(milliseconds=1))
+    stream = event_stream(changes(), asyncio.Event(), heartbeat=timedelta(milliseconds=1))
 
     assert await anext(stream) == b"retry: 2000\n\n"
     assert await anext(stream) == b": still here\n\n"
@@ -174,9 +174,29 @@ async def test_a_stream_that_nobody_reads_ends_its_watch() -> None:
         finally:
             ended.set()
 
-    stream = event_stream(changes(), heartbeat=timedelta(milliseconds=1))
+    stream = event_stream(changes(), asyncio.Event(), heartbeat=timedelta(milliseconds=1))
     await anext(stream)
     await anext(stream)
     await stream.aclose()
 
+    assert ended.is_set()
+
+
+async def test_a_stream_ends_when_the_server_stops() -> None:
+    ended = asyncio.Event()
+    stopping = asyncio.Event()
+
+    async def changes() -> AsyncIterator[Job]:
+        try:
+            yield PAINTED
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    stream = event_stream(changes(), stopping)
+    await anext(stream)
+    assert (await anext(stream)).startswith(b"id: 4")
+    stopping.set()
+
+    assert [part async for part in stream] == []
     assert ended.is_set()

@@ -18,17 +18,24 @@ async def test_ping_answers_pong(edge: httpx.AsyncClient, path: str) -> None:
 
 
 async def test_health_tells_each_part(serve_edge: ServeEdge) -> None:
-    async with serve_edge(readiness=Readiness({"database": works, "images": works})) as client:
+    async with serve_edge() as client:
         response = await client.get("/health")
 
     assert response.status_code == 200
-    assert response.json() == {"status": "ok", "provider": "sandbox", "database": "ok", "images": "ok"}
+    assert response.json() == {
+        "status": "ok",
+        "provider": "sandbox",
+        "database": "ok",
+        "images": "ok",
+        "training_images": "ok",
+    }
 
 
 async def test_health_fails_with_a_part_and_gives_nothing_away(
     serve_edge: ServeEdge, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with serve_edge(readiness=Readiness({"database": works, "images": fails})) as client:
+    readiness = Readiness({"database": works, "images": fails, "training_images": works})
+    async with serve_edge(readiness=readiness) as client:
         response = await client.get("/health")
 
     assert response.status_code == 503
@@ -37,6 +44,7 @@ async def test_health_fails_with_a_part_and_gives_nothing_away(
         "provider": "sandbox",
         "database": "ok",
         "images": "not writable; the log says why",
+        "training_images": "ok",
     }
     assert "Read-only file system" in caplog.text
 

@@ -89,7 +89,7 @@ async def test_the_ready_line_holds_nothing_that_a_shell_would_run(
 
 async def test_the_ready_line_reminds_of_the_key(serve_edge: ServeEdge, stand_in_jobs: StandInJobs) -> None:
     stand_in_jobs.job = replace(TRAINING, status=JobStatus.SUCCEEDED, result=TrainingResult("me/cats:4ffd"))
-    async with serve_edge(access=Access(api_keys=[SecretStr("open sesame")])) as client:
+    async with serve_edge(access=Access(api_keys={"a": SecretStr("open sesame")})) as client:
         response = await client.get("/training-status/77aa", headers={"X-API-Key": "open sesame"})
 
     assert response.json()["use_it"].startswith('curl -H "Authorization: Bearer $API_KEY" http://fluxgate/')

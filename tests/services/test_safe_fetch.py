@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from app.errors import InvalidRequestError
-from app.services.safe_fetch.inspector import Resolver, UrlInspector
+from app.services.safe_fetch.inspector import UrlInspector
 from app.services.safe_fetch.public_addresses import Address
+from app.services.safe_fetch.public_urls import Resolver
 
 ZIP = b"PK\x03\x04rest of the zip"
 PUBLIC, OTHER_PUBLIC, PUBLIC_V6 = "93.184.215.14", "1.1.1.1", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"

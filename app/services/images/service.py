@@ -2,35 +2,24 @@
 
 import asyncio
 import logging
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from app.clock import Clock
 from app.errors import AppError, DownloadError, ImageNotFoundError
 from app.models import Image
 from app.services.images import thumbnails
-from app.services.images.inspection import inspect
+from app.services.images.arrivals import MIB, NAME, Arrivals, Download
 from app.services.images.recently_used import RecentlyUsed
 from app.services.images.thumbnails import ThumbnailFailedError, Thumbnails, thumbnail_width
-from app.storage.files import FileContent, ImageFiles, IncomingFile
+from app.services.readiness import Writable
+from app.storage.files import FileContent, ImageFiles
 
 if TYPE_CHECKING:
     from app.storage.images import ImageRows
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-MIB = 1024 * 1024
-MOST_BYTES = 256 * MIB
-# A body is collected in memory up to the first of these, and up to the second while all bodies together
-# take more than the third; beyond that it goes to disk piece by piece.
-SPILL_AT = 8 * MIB
-SPILL_AT_WHEN_SHORT = MIB // 16
-MEMORY_FOR_BODIES = 64 * MIB
 
 HELD_IN_MEMORY = 2 * MIB
 PIECE = MIB // 4
@@ -39,7 +28,6 @@ ROWS_REMEMBERED = 4096
 # A file that an operator deletes is served from memory for no longer than this.
 CONTENTS_TRUSTED_FOR = timedelta(minutes=1)
 
-_NAME = re.compile(r"generated_image_[0-9A-Za-z-]{1,64}_[1-9][0-9]{0,2}\.(?:png|jpg|webp|gif)", re.ASCII)
 _LONGEST_NAME_QUOTED = 120
 
 _logger = logging.getLogger(__name__)
@@ -76,20 +64,33 @@ class ImageService:
         self._rows = rows
         self._clock = clock
         self._thumbnails = Thumbnails(files)
-        self._bytes_coming = 0
+        self._writable = Writable(files.check_writable, what="The folder for pictures", clock=clock)
+        self._arrivals = Arrivals(files, self._writable, clock)
         self._known: RecentlyUsed[str, Image] = RecentlyUsed(ROWS_REMEMBERED, weigh=lambda _: 1)
         self._contents: RecentlyUsed[str, tuple[datetime, StoredImage]] = RecentlyUsed(
             MEMORY_FOR_CONTENTS, weigh=lambda kept: kept[1].size_bytes
         )
 
+    async def ready(self) -> None:
+        """Return if pictures can be stored, as far as was known some seconds ago.
+
+        Raises `StorageUnavailableError` if not. Cheap: to be asked before anything is paid for.
+        """
+        await self._writable.confirm()
+
+    async def check_writable(self) -> None:
+        """Return if pictures can be stored now; raises like `ready`."""
+        await self._writable.check()
+
     async def bring_home(
-        self, job_id: str, urls: Sequence[str], download: Callable[[str], AsyncIterator[bytes]]
+        self, job_id: str, urls: Sequence[str], download: Download, *, accept_missing: bool = False
     ) -> tuple[Image, ...]:
         """Download the pictures at `urls` and put them on disk, all at once; safe to repeat.
 
-        The names follow from `job_id` and the place in `urls`, from 1. Pictures that are gone for good are
-        left out as long as others could be had. Raises `DownloadError` when that is none of them (`gone`),
-        or when trying again may bring more.
+        The names follow from `job_id` and the place in `urls`, from 1. Raises `DownloadError` when a picture
+        did not come: one that says `gone` when there is none that trying again may bring. The others stay on
+        disk for the next try. With `accept_missing` pictures that are gone are left out, as long as there
+        are others.
         """
         results = await asyncio.gather(
             *(self._bring_one(job_id, position, url, download) for position, url in enumerate(urls, 1)),
@@ -97,11 +98,13 @@ class ImageService:
         )
         images = tuple(result for result in results if isinstance(result, Image))
         lost = [result for result in results if isinstance(result, DownloadError) and result.gone]
-        for result in results:
-            if isinstance(result, BaseException) and result not in lost:
-                raise result
-        if lost and not images:
-            raise lost[0]
+        unlucky = [result for result in results if isinstance(result, BaseException) and result not in lost]
+        if unlucky or (lost and not (accept_missing and images)):
+            for image in images:
+                self._arrivals.remember(image, urls[image.position - 1])
+            raise (unlucky or lost)[0]
+        for image in images:
+            self._arrivals.forget(image)
         for loss in lost:
             _logger.error("A picture of job %s is lost: %s", job_id, loss.detail)
         return images
@@ -131,67 +134,15 @@ class ImageService:
         finally:
             file.close()
 
-    async def _bring_one(
-        self, job_id: str, position: int, url: str, download: Callable[[str], AsyncIterator[bytes]]
-    ) -> Image:
-        chunks: list[bytes] = []
-        held = size = 0
-        incoming: IncomingFile | None = None
-        body = download(url)
-        try:
-            async for chunk in body:
-                chunks.append(chunk)
-                size += len(chunk)
-                held += len(chunk)
-                self._bytes_coming += len(chunk)
-                if size > MOST_BYTES:
-                    raise DownloadError(
-                        f"The provider's file is larger than {MOST_BYTES // MIB} MiB, more than is taken.",
-                        gone=True,
-                    )
-                if held > (SPILL_AT if self._bytes_coming <= MEMORY_FOR_BODIES else SPILL_AT_WHEN_SHORT):
-                    if incoming is None:
-                        incoming = await _on_disk(self._files.incoming)
-                    await _on_disk(incoming.write, b"".join(chunks))
-                    self._bytes_coming -= held
-                    held = 0
-                    chunks.clear()
-            if size == 0:
-                raise DownloadError("The provider's file is empty.")
-            return await _on_disk(self._keep, job_id, position, chunks, incoming)
-        finally:
-            self._bytes_coming -= held
-            if isinstance(body, AsyncGenerator):
-                await body.aclose()
-            if incoming is not None:
-                await asyncio.to_thread(incoming.discard)
-
-    def _keep(self, job_id: str, position: int, chunks: list[bytes], incoming: IncomingFile | None) -> Image:
-        """Write what is left, check the whole, give it its name. Blocks."""
-        with incoming or self._files.incoming() as file:
-            file.write(b"".join(chunks))
-            with file.mapped() as body:
-                picture = inspect(body)
-            name = f"generated_image_{job_id}_{position}.{picture.media_type.extension}"
-            if not _NAME.fullmatch(name):
-                raise ValueError(f"{job_id!r} cannot be part of a file's name.")
-            file.publish(name)
-        return Image(
-            name=name,
-            job_id=job_id,
-            position=position,
-            media_type=picture.media_type.value,
-            width=picture.width,
-            height=picture.height,
-            size_bytes=file.size_bytes,
-            sha256=file.sha256,
-            created_at=self._clock.now(),
+    async def _bring_one(self, job_id: str, position: int, url: str, download: Download) -> Image:
+        return await self._arrivals.here_already(job_id, position, url) or await self._arrivals.bring(
+            job_id, position, url, download
         )
 
     async def _image(self, name: str) -> Image:
         image = self._known.get(name)
         if image is None:
-            if _NAME.fullmatch(name):
+            if NAME.fullmatch(name):
                 image = await self._rows.get(name)
             if image is None:
                 raise ImageNotFoundError(_shortened(name))
@@ -261,15 +212,6 @@ class ImageService:
     def _missing(self, image: Image) -> ImageFileMissingError:
         _logger.error("The file of %s (%d bytes) is missing or changed.", image.name, image.size_bytes)
         return ImageFileMissingError(image.name)
-
-
-async def _on_disk(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run `step` in a thread; what the disk refuses is a picture not fetched, which may be tried again."""
-    try:
-        return await asyncio.to_thread(step, *args, **kwargs)
-    except OSError as exc:
-        _logger.exception("A finished picture could not be stored.")
-        raise DownloadError(f"A finished picture could not be stored: {exc.strerror or exc}.") from exc
 
 
 def _shortened(name: str) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from app.errors import AppError
 from app.models import Failure, FailureCode, Job, JobKind, JobStatus, Progress
+from app.services.loss_curve import continued
 from app.services.provider import Report
 from app.services.training_log import tail
 
@@ -69,6 +70,7 @@ def advance(job: Job, report: Report, now: datetime) -> Job:
         started_at=report.started_at or job.started_at,
         progress=_further(job.progress, report.progress),
         log_tail=tail(report.logs) if report.logs else job.log_tail,
+        losses=_losses(job, report),
         notice=None,
     )
     return job if after == job else _next(after, now)
@@ -100,6 +102,7 @@ def _ended(job: Job, report: Report, now: datetime) -> Job:
         predict_seconds=predict_seconds,
         progress=_further(job.progress, report.progress),
         log_tail=tail(report.logs) if report.logs else job.log_tail,
+        losses=_losses(job, report),
         failure=_why_canceled(job, report) if report.status is JobStatus.CANCELED else report.failure,
         result=report.result,
         notice=None,
@@ -154,6 +157,7 @@ def _once_more(job: Job, report: Report, now: datetime) -> Job:
             sent_at=None,
             unknown_since=None,
             progress=None,
+            losses=(),
             due_at=now + timedelta(seconds=2 ** (job.attempt - 1)),
             notice=f"Run {job.attempt - 1} failed and is repeated: {reason}",
         ),
@@ -322,6 +326,13 @@ def _further(old: Progress | None, new: Progress | None) -> Progress | None:
     if old is None or new is None:
         return new or old
     return new if _distance(new) >= _distance(old) else old
+
+
+def _losses(job: Job, report: Report) -> tuple[tuple[int, float], ...]:
+    if job.kind is not JobKind.TRAINING or not report.logs:
+        return job.losses
+    steps = job.order.input.get("steps")
+    return continued(job.losses, report.logs, steps=steps if isinstance(steps, int) else None)
 
 
 def _distance(progress: Progress) -> tuple[int, int]:

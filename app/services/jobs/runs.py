@@ -21,6 +21,7 @@ from app.services.jobs.sending_gate import SendingGate
 from app.services.provider import Provider, Report
 from app.services.training_sets import TrainingSets
 from app.storage.jobs import JobStore, RunTakenError
+from app.working_on import working_on
 
 logger = logging.getLogger(__name__)
 
@@ -250,7 +251,8 @@ class JobRuns:
 
     async def _guarded(self, job: Job, work: Coroutine[None, None, Job]) -> Job:
         try:
-            return await work
+            with working_on(job.id, "sent"):
+                return await work
         except Exception:
             # The job stays on record and falls due again; nothing is lost by an error of ours.
             logger.exception("job %s: working on it failed", job.id)

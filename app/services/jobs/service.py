@@ -29,6 +29,7 @@ from app.models import (
     Order,
     TrainingRequest,
 )
+from app.services.images import ImageService
 from app.services.jobs import life
 from app.services.jobs.cursors import read_cursor, write_cursor
 from app.services.jobs.door import JobDoor
@@ -62,14 +63,19 @@ class JobService:
         runs: JobRuns,
         provider: Provider,
         watchers: JobWatchers,
+        images: ImageService,
         clock: Clock,
+        stopping: asyncio.Event | None = None,
     ) -> None:
         self._store = store
         self._door = door
         self._runs = runs
         self._provider = provider
         self._watchers = watchers
+        self._images = images
         self._clock = clock
+        self._stopping = stopping or asyncio.Event()
+        self._stop: asyncio.Future[Any] | None = None
         self._asked: dict[str, datetime] = {}
 
     async def generate(
@@ -90,10 +96,11 @@ class JobService:
         if known is not None:
             return await self._settled(known, wait, until_ended=True)
         order = await self._provider.plan_generation(request)
+        await self._images.ready()
         # Nothing has to be prepared for a generation, so it is recorded as sent and then sent; unless the
         # provider asked for patience, then it queues behind those that wait.
         at_once = self._runs.gate.is_wide_open
-        job, is_new = await self._record(order, idempotency_key, digest, sent=at_once)
+        job, is_new = await self._record(request, order, idempotency_key, digest, sent=at_once)
         if is_new and at_once:
             task = self._runs.start(job, wait=wait, secrets=None)
             under_way()
@@ -119,7 +126,7 @@ class JobService:
         if known is not None:
             return await self._settled(known, wait, until_ended=False)
         order = await self._provider.plan_training(request)
-        job, is_new = await self._record(order, idempotency_key, digest, sent=False)
+        job, is_new = await self._record(request, order, idempotency_key, digest, sent=False)
         if is_new:
             task = self._runs.start(job, wait=None, secrets=request.secrets)
             if wait is None:
@@ -233,7 +240,13 @@ class JobService:
         return job
 
     async def _record(
-        self, order: Order, idempotency_key: str | None, digest: str, *, sent: bool
+        self,
+        request: GenerationRequest | TrainingRequest,
+        order: Order,
+        idempotency_key: str | None,
+        digest: str,
+        *,
+        sent: bool,
     ) -> tuple[Job, bool]:
         """The job on disk, and whether it is new; an identical request under the same key joins it."""
         now = self._clock.now()
@@ -248,6 +261,8 @@ class JobService:
             sent_at=now if sent else None,
             idempotency_key=idempotency_key,
             request_digest=digest if idempotency_key else None,
+            webhook_url=request.webhook.url if request.webhook else None,
+            webhook_events=request.webhook.events if request.webhook else (),
         )
         if not sent:
             job = replace(job, deadline=life.deadline_to_be_sent(job))
@@ -275,7 +290,7 @@ class JobService:
                 job = await self.get(job.id)
             while limit is not None and not _is_settled(job, until_ended=until_ended):
                 rest = (limit - self._clock.now()).total_seconds()
-                if rest <= 0:
+                if rest <= 0 or self._stopping.is_set():
                     break
                 await self._sleep_or(change, min(rest, LOOK_AGAIN_SECONDS))
                 if change.done():
@@ -290,11 +305,13 @@ class JobService:
         return job
 
     async def _sleep_or(self, event: "asyncio.Future[Job]", seconds: float) -> None:
-        """Return when `event` is done or the time is over; never raises what `event` holds."""
+        """Return when `event` is done, the time is over, or the process stops; never raises."""
         if event.done():
             return
+        if self._stop is None:
+            self._stop = asyncio.ensure_future(self._stopping.wait())
         timer = asyncio.ensure_future(self._clock.sleep(seconds))
-        first: set[asyncio.Future[Any]] = {event, timer}
+        first: set[asyncio.Future[Any]] = {event, timer, self._stop}
         try:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -82,13 +82,8 @@ class Catalogue:
         """The account's name, as it was within the last hour."""
         return await self._usernames.get(_ACCOUNT, self._ask_username)
 
-    async def check_account(self) -> str:
-        """The account's name, asked for now."""
-        self._usernames.forget(lambda _: True)
-        return await self.username()
-
     async def _ask_username(self) -> str:
-        account = await self._wire.get("/account")
+        account = await self._wire.look_up("/account")
         username = account.get("username") if isinstance(account, dict) else None
         if not isinstance(username, str) or not username:
             raise ProviderUnavailableError("Replicate does not say whose token this is.")
@@ -128,7 +123,7 @@ class Catalogue:
 
     async def _object(self, path: str, absent: str) -> dict[str, object]:
         try:
-            found = await self._wire.get(path)
+            found = await self._wire.look_up(path)
         except ProviderRefusedError as exc:
             if exc.upstream_status == HTTPStatus.NOT_FOUND:
                 raise ModelNotFoundError(absent) from exc

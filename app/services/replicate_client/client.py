@@ -24,6 +24,7 @@ from app.services.replicate_client import listing
 from app.services.replicate_client.catalogue import Catalogue, RunnableModel
 from app.services.replicate_client.downloads import Downloads
 from app.services.replicate_client.reports import report_of
+from app.services.replicate_client.time_limits import TimeLimits
 from app.services.replicate_client.training_orders import destination_for, made_ready
 from app.services.replicate_client.wire import Wire
 
@@ -51,17 +52,16 @@ class ReplicateClient:
         trainer: str,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
+        limits: TimeLimits | None = None,
     ) -> None:
         self._default_model = default_model
         self._trainer = trainer
-        self._wire = Wire(http=http, token=token, base_url=base_url, clock=clock, jitter=jitter)
+        self._wire = Wire(
+            http=http, token=token, base_url=base_url, clock=clock, jitter=jitter, limits=limits
+        )
         self._catalogue = Catalogue(wire=self._wire, clock=clock)
         self._downloads = Downloads(http=http, base_url=self._wire.base_url)
         self._results_seen: RecentlyUsed[str, bool] = RecentlyUsed(_RESULTS_REMEMBERED, weigh=lambda _: 1)
-
-    async def account(self) -> str:
-        """The name of the account that the token belongs to, asked for now: a check of the token."""
-        return await self._catalogue.check_account()
 
     def forget_model(self, name: str) -> None:
         """Look `owner/name` up anew when it is next used."""
@@ -141,14 +141,17 @@ class ReplicateClient:
         return self._read(await self._wire.get(_path(kind, upstream_id)), kind)
 
     async def sweep(self, kind: JobKind, *, since: datetime) -> dict[str, Report]:
-        """All runs made since then, a hundred for each call, two thousand at most."""
+        """All runs made since then, by our clock, a hundred a call; the newest two thousand at most."""
         reports = await listing.sweep(self._wire, kind, since=since)
         for report in reports.values():
             self._learn(report)
         return reports
 
     async def find(self, order: Order, *, since: datetime, exclude: Collection[str]) -> Report | None:
-        """The earliest run of `order`; None only when there surely is none."""
+        """A run of `order` that was made around `since`, by our clock; see `listing.find`.
+
+        None says that Replicate's list shows none now; one made a moment ago may not be listed yet.
+        """
         return await listing.find(self._wire, order, since=since, exclude=exclude)
 
     async def cancel(self, kind: JobKind, upstream_id: str) -> Report:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from app.models import JsonValue
+from app.services.replicate_client.time_limits import CallLimit
 from app.services.replicate_client.transport import TransportFault
 
 if TYPE_CHECKING:
@@ -33,29 +34,32 @@ class OfficialApi:
         method: str,
         path: str,
         *,
-        timeout: httpx.Timeout,  # noqa: ASYNC109 - it becomes four limits of the request, not one of this call
+        limit: CallLimit,
         body: Mapping[str, JsonValue] | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """The answer, whatever its status; raises `TransportFault` where none came."""
+        """The answer, whatever its status; raises `TransportFault` where none came within `limit`."""
         api = self._api or await self._load()
         # Loaded by now; the package takes 0.4 s to import, which nobody should pay for `import app.main`.
         from replicate import APIConnectionError, APIStatusError
 
         try:
-            if method == "GET":
-                return await api.get(
+            async with asyncio.timeout(limit.total_seconds):
+                if method == "GET":
+                    return await api.get(
+                        path,
+                        cast_to=httpx.Response,
+                        options={"params": query or {}, "headers": headers or {}, "timeout": limit.timeout},
+                    )
+                return await api.post(
                     path,
                     cast_to=httpx.Response,
-                    options={"params": query or {}, "headers": headers or {}, "timeout": timeout},
+                    body=body,
+                    options={"headers": headers or {}, "timeout": limit.timeout},
                 )
-            return await api.post(
-                path,
-                cast_to=httpx.Response,
-                body=body,
-                options={"headers": headers or {}, "timeout": timeout},
-            )
+        except TimeoutError as exc:
+            raise TransportFault(exc) from exc
         except APIStatusError as exc:
             return exc.response
         except APIConnectionError as exc:

@@ -1,5 +1,6 @@
 """Calls to Replicate: which may be repeated, how long they may take, and what becomes of a fault."""
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -21,20 +22,17 @@ from app.services.replicate_client.multipart import file_upload
 from app.services.replicate_client.official import OfficialApi
 from app.services.replicate_client.refusals import NO_TOKEN, TOKEN_REFUSED, json_of, refusal, retry_after
 from app.services.replicate_client.secrecy import Scrubber
+from app.services.replicate_client.their_clock import TheirClock
+from app.services.replicate_client.time_limits import TimeLimits
 from app.services.replicate_client.transport import TransportFault, is_transport_fault
 
 _log = logging.getLogger(__name__)
 
-_CONNECT_SECONDS = 5
-_POOL_SECONDS = 10
-_READ_SECONDS = 30
-_UPLOAD_READ_SECONDS = 120
 _LONGEST_WAIT = 60
 """Replicate keeps a create waiting for a minute at most."""
 _ATTEMPTS = 4
 _FIRST_BACKOFF_SECONDS = 0.5
 _LONGEST_BACKOFF_SECONDS = 20.0
-_GIVE_UP_AFTER = timedelta(seconds=60)
 _UNREACHABLE = "Replicate cannot be reached at the moment."
 _BUSY = "Replicate is busy and asks to be called again later."
 
@@ -50,48 +48,71 @@ class Wire:
         base_url: str,
         clock: Clock,
         jitter: Callable[[], float] = random.random,
+        limits: TimeLimits | None = None,
     ) -> None:
         self.base_url = httpx.URL(base_url)
         self.scrub = Scrubber(token)
+        self.their_clock = TheirClock(clock)
         self._http = http
         self._token = token
         self._clock = clock
         self._jitter = jitter
+        self._limits = limits or TimeLimits()
         self._official = OfficialApi(http=http, token=token or "", base_url=base_url)
         self._paused_until: datetime | None = None
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> object:
-        """The JSON found at `path`; repeated through passing faults."""
+        """The JSON found at `path`; repeated through passing faults, for a minute at most."""
+        limit = self._limits.answer
         return await self._repeated(
-            f"GET {path}", lambda: self._official.send("GET", path, query=query, timeout=_timeout())
+            f"GET {path}",
+            lambda left: self._official.send("GET", path, query=query, limit=limit.within(left)),
+            give_up_seconds=self._limits.give_up_seconds,
+        )
+
+    async def look_up(self, path: str) -> object:
+        """Like `get`, for somebody who waits: given up after a quarter of that time."""
+        limit = self._limits.lookup
+        return await self._repeated(
+            f"GET {path}",
+            lambda left: self._official.send("GET", path, limit=limit.within(left)),
+            give_up_seconds=self._limits.lookup_give_up_seconds,
         )
 
     async def post_again(self, path: str, body: Mapping[str, JsonValue] | None = None) -> object:
-        """Send a POST that does no harm when it arrives twice; repeated through passing faults."""
+        """Send a POST that does no harm when it arrives twice; repeated like `get`."""
+        limit = self._limits.answer
         return await self._repeated(
-            f"POST {path}", lambda: self._official.send("POST", path, body=body, timeout=_timeout())
+            f"POST {path}",
+            lambda left: self._official.send("POST", path, body=body, limit=limit.within(left)),
+            give_up_seconds=self._limits.give_up_seconds,
         )
 
     async def upload(self, path: str, file: Path, *, media_type: str) -> object:
-        """Send `file` from disk as the form field `content`; repeated through passing faults."""
+        """Send `file` from disk as the form field `content`; repeated through passing faults.
 
-        async def send() -> httpx.Response:
+        One attempt may take as long as the size needs on a slow line; none begins after the first minute.
+        """
+
+        async def send(_left: float) -> httpx.Response:
             # The official package reads a file into memory before it sends it.
             content, headers = await file_upload(file, media_type=media_type)
+            limit = self._limits.upload_of(int(headers["Content-Length"]))
             try:
-                return await self._http.post(
-                    f"{str(self.base_url).rstrip('/')}{path}",
-                    content=content,
-                    headers={**headers, "Authorization": f"Bearer {self._token}"},
-                    timeout=_timeout(_UPLOAD_READ_SECONDS),
-                    follow_redirects=False,
-                )
+                async with asyncio.timeout(limit.total_seconds):
+                    return await self._http.post(
+                        f"{str(self.base_url).rstrip('/')}{path}",
+                        content=content,
+                        headers={**headers, "Authorization": f"Bearer {self._token}"},
+                        timeout=limit.timeout,
+                        follow_redirects=False,
+                    )
             except Exception as exc:
                 if is_transport_fault(exc):
                     raise TransportFault(exc) from exc
                 raise
 
-        return await self._repeated(f"POST {path}", send)
+        return await self._repeated(f"POST {path}", send, give_up_seconds=self._limits.give_up_seconds)
 
     async def create(
         self,
@@ -109,13 +130,13 @@ class Wire:
         self._check_token()
         self._check_pause()
         headers: dict[str, str] = {}
-        timeout = _timeout()
+        seconds = None
         if wait is not None and wait > timedelta(0):
             seconds = min(max(int(wait.total_seconds()), 1), _LONGEST_WAIT)
             headers["Prefer"] = f"wait={seconds}"
-            timeout = _timeout(seconds + 10)
+        limit = self._limits.create(seconds)
         try:
-            answer = await self._official.send("POST", path, body=body, headers=headers, timeout=timeout)
+            answer = await self._official.send("POST", path, body=body, headers=headers, limit=limit)
         except TransportFault as exc:
             if not exc.sent:
                 raise ProviderUnavailableError(_UNREACHABLE) from exc
@@ -123,6 +144,7 @@ class Wire:
                 f"No answer came to the order ({exc}); the run may have started."
             ) from exc
         if answer.is_success:
+            self.their_clock.learn(answer)
             run = json_of(answer)
             if isinstance(run, dict) and isinstance(run.get("id"), str):
                 return run
@@ -133,7 +155,7 @@ class Wire:
 
     def _refused_create(self, answer: httpx.Response, secrets: Iterable[str]) -> ProviderError:
         status = answer.status_code
-        pause = retry_after(answer, self._clock.now())
+        pause = retry_after(answer, self.their_clock.now())
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             if pause is not None:
                 self._paused_until = self._clock.now() + pause
@@ -146,19 +168,23 @@ class Wire:
             )
         return refusal(answer, self.scrub, secrets)
 
-    async def _repeated(self, what: str, send: Callable[[], Awaitable[httpx.Response]]) -> object:
+    async def _repeated(
+        self, what: str, send: Callable[[float], Awaitable[httpx.Response]], *, give_up_seconds: float
+    ) -> object:
+        """What `send` is answered; it is told how many seconds are left."""
         self._check_token()
-        give_up_at = self._clock.now() + _GIVE_UP_AFTER
+        give_up_at = self._clock.now() + timedelta(seconds=give_up_seconds)
         attempt = 0
         while True:
             attempt += 1
             fault, pause = _UNREACHABLE, None
             try:
-                answer = await send()
+                answer = await send((give_up_at - self._clock.now()).total_seconds())
             except TransportFault as exc:
                 reason = str(exc)
             else:
                 if answer.is_success:
+                    self.their_clock.learn(answer)
                     parsed = json_of(answer)
                     if parsed is not None or not answer.content:
                         return parsed
@@ -166,12 +192,12 @@ class Wire:
                 elif not _is_passing(answer.status_code):
                     raise refusal(answer, self.scrub)
                 else:
-                    pause = retry_after(answer, self._clock.now())
+                    pause = retry_after(answer, self.their_clock.now())
                     fault = _BUSY if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS else _UNREACHABLE
                     reason = f"status {answer.status_code}"
             backoff = self._jitter() * min(_FIRST_BACKOFF_SECONDS * 2**attempt, _LONGEST_BACKOFF_SECONDS)
             seconds = max(backoff, pause.total_seconds()) if pause else backoff
-            late = self._clock.now() + timedelta(seconds=seconds) > give_up_at
+            late = self._clock.now() + timedelta(seconds=seconds) >= give_up_at
             if attempt == _ATTEMPTS or seconds > _LONGEST_BACKOFF_SECONDS or late:
                 raise ProviderUnavailableError(fault, retry_after=pause)
             _log.info("%s: %s, attempt %d of %d", what, reason, attempt, _ATTEMPTS)
@@ -191,10 +217,6 @@ class Wire:
         if rest > timedelta(0):
             raise ProviderUnavailableError(_BUSY, retry_after=rest)
         self._paused_until = None
-
-
-def _timeout(read_seconds: float = _READ_SECONDS) -> httpx.Timeout:
-    return httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS, read=read_seconds, pool=_POOL_SECONDS)
 
 
 def _is_passing(status: int) -> bool:

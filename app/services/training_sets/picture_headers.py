@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
 
-from PIL import Image
-
 from app.errors import FieldError, InvalidRequestError
 
 ALLOWED = "jpg, jpeg, png or webp"
@@ -94,6 +92,8 @@ def _read(stream: IO[bytes], most: int) -> bytes:
 
 def _parsed(head: bytes, name: str) -> PictureHeader | None:
     """The header found in `head`, or None where Pillow makes nothing of it."""
+    from PIL import Image  # Loaded when first needed: it would be a tenth of the start.
+
     try:
         with Image.open(io.BytesIO(head), formats=("JPEG", "PNG", "WEBP")) as picture:
             return PictureHeader(name, _FORMATS[picture.format or ""], picture.width, picture.height)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import ParamSpec, Protocol, TypeVar
 
 from app.clock import Clock
-from app.errors import PayloadTooLargeError
+from app.errors import PayloadTooLargeError, StorageUnavailableError
 from app.services.training_sets.archives import (
     Contents,
     LooseFile,
@@ -24,6 +25,8 @@ _CHUNK_BYTES = 1024 * 1024
 _RECOMMENDED_PICTURES = 10
 _LEFTOVER_AGE = timedelta(days=1)
 _ZIP_START = b"PK\x03\x04"
+
+_logger = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,19 +74,23 @@ class TrainingSets:
 
         Memory stays bounded whatever is uploaded, and nothing is left behind unless all went well. Raises
         `PayloadTooLargeError` beyond the limit on all files together, `InvalidRequestError` for what no
-        trainer could use.
+        trainer could use, `StorageUnavailableError` when the disk refuses.
         """
         workspace = self._files.new_workspace()
         try:
-            await _in_thread(self._files.open_workspace, workspace)
+            await _on_disk(self._files.open_workspace, workspace)
             files = await self._receive(uploads, workspace)
-            return await _in_thread(self._store, files, workspace)
+            return await _on_disk(self._store, files, workspace)
         finally:
-            await _in_thread(self._files.discard_workspace, workspace)
+            await _on_disk(self._files.discard_workspace, workspace)
 
     def path(self, sha256: str) -> Path:
         """The zip with this hash; looks at the disk. Raises `FileNotFoundError` if there is none."""
         return self._files.path(sha256)
+
+    async def check_writable(self) -> None:
+        """Write a small file and take it away again; raises `OSError` if that cannot be done."""
+        await asyncio.to_thread(self._files.try_writing)
 
     async def discard_leftovers(self) -> int:
         """Remove what killed processes were putting together over a day ago; returns how many sets."""
@@ -107,7 +114,7 @@ class TrainingSets:
     async def _receive_one(self, upload: Upload, name: str, path: Path, limit_bytes: int) -> LooseFile:
         digest = hashlib.sha256()
         size = 0
-        await _in_thread(path.touch)
+        await _on_disk(path.touch)
         while chunk := await upload.read(_CHUNK_BYTES):
             size += len(chunk)
             if size > limit_bytes:
@@ -115,7 +122,7 @@ class TrainingSets:
                     f"The training pictures have more than {self._limit_bytes / 1024**2:g} MB, which is the "
                     "most that this service takes. Make the pictures smaller, or give fewer."
                 )
-            await _in_thread(_append, path, digest, chunk)
+            await _on_disk(_append, path, digest, chunk)
         return LooseFile(name, path, digest.hexdigest(), size)
 
     def _store(self, files: Sequence[LooseFile], workspace: Path) -> TrainingSet:
@@ -174,11 +181,20 @@ def _sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do blocking work in a thread. When canceled, wait for its end: nobody may tidy up beneath it."""
+async def _on_disk(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do work on files in a thread; what the disk refuses is a `StorageUnavailableError`.
+
+    When canceled, wait for its end: nobody may tidy up beneath it.
+    """
     running = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise
+    except OSError as exc:
+        _logger.exception("A training set could not be stored.")
+        raise StorageUnavailableError(
+            "The folder for training pictures cannot be written to at present "
+            f"({exc.strerror or exc}); nothing was sent."
+        ) from exc

@@ -140,7 +140,7 @@ async def test_with_a_key_set_pictures_are_for_who_has_it_and_not_for_shared_cac
     serve_pictures: ServePictures, image: Image, query: str
 ) -> None:
     address = f"/get-image/{image.name}{query}"
-    async with serve_pictures(Access(api_keys=[SecretStr("a key")]), client_host="192.0.2.7") as anybody:
+    async with serve_pictures(Access(api_keys={"a": SecretStr("a key")}), client_host="192.0.2.7") as anybody:
         assert (await anybody.get(address)).status_code == 401
         answer = await anybody.get(address, headers={"x-api-key": "a key"})
     assert answer.status_code == 200
@@ -152,7 +152,7 @@ async def test_the_api_description_tells_every_answer(pictures: httpx.AsyncClien
     operations = paths["/get-image/{image_filename}"]
     assert list(operations) == ["get"]
     operation = operations["get"]
-    assert set(operation["responses"]) == {"200", "206", "304", "401", "403", "404", "416", "422"}
+    assert set(operation["responses"]) == {"200", "206", "304", "401", "403", "404", "416", "422", "503"}
     assert set(operation["responses"]["200"]["content"]) == {
         "image/png",
         "image/jpeg",

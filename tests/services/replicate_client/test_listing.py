@@ -1,37 +1,13 @@
-"""Many runs at once, and a lost run found again in the list."""
-
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+"""Many runs at once, since a time by Replicate's own clock."""
 
 import httpx
 import pytest
 
-from app.errors import ProviderAnswerLostError, ProviderUnavailableError
-from app.models import JobKind, JobStatus, Order
+from app.errors import ProviderUnavailableError
+from app.models import JobKind, JobStatus
 from app.services.replicate_client import ReplicateClient
-from tests.services.replicate_client.scripted import BASE_URL, RUN, Upstream
-
-SINCE = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-ORDER = Order(
-    "replicate",
-    JobKind.GENERATION,
-    "owner/name",
-    None,
-    {"prompt": "a cat", "seed": 7, "guidance_scale": 3},
-    expected_outputs=1,
-)
-INPUT = {"prompt": "a cat", "seed": 7, "guidance_scale": 3.0, "output_format": "webp"}
-
-
-def run(id_: str, seconds: float = 1, **changed: Any) -> dict[str, Any]:
-    created = (SINCE + timedelta(seconds=seconds)).isoformat()
-    return {**RUN, "id": id_, "input": INPUT, "created_at": created, **changed}
-
-
-def page(runs: Sequence[object], following: str | None = None) -> httpx.Response:
-    return httpx.Response(200, json={"next": following, "previous": None, "results": list(runs)})
+from tests.services.replicate_client.listed import SINCE, date, listed, page, run
+from tests.services.replicate_client.scripted import BASE_URL, Upstream
 
 
 async def test_a_sweep_reads_pages_until_the_runs_are_too_old(
@@ -79,95 +55,55 @@ async def test_a_list_that_is_none_is_an_error(client: ReplicateClient, upstream
         await client.sweep(JobKind.GENERATION, since=SINCE)
 
 
-async def test_a_lost_run_is_found_by_its_input(client: ReplicateClient, upstream: Upstream) -> None:
+@pytest.mark.parametrize("skew", [61, 1200, -1200])
+async def test_a_sweep_is_by_replicates_clock(
+    client: ReplicateClient, upstream: Upstream, skew: float
+) -> None:
     upstream.on(
-        "GET /predictions",
-        page(
-            [
-                run("later", 9),
-                run("earlier", 2, status="succeeded", output=["https://x/0"]),
-                run("tried", 1),
-                run("seed", 1, input={**INPUT, "seed": 8}),
-                run("less", 1, input={"prompt": "a cat", "seed": 7}),
-                run("model", 1, model="owner/other"),
-            ]
-        ),
+        "GET /predictions", listed(run("new", 3 - skew), run("old", -60 - skew), headers=date(5 - skew))
     )
-    report = await client.find(ORDER, since=SINCE, exclude={"tried"})
-    assert report is not None
-    assert (report.upstream_id, report.status, report.outputs) == (
-        "earlier",
-        JobStatus.SUCCEEDED,
-        ("https://x/0",),
-    )
+    upstream.on("GET /predictions/any", httpx.Response(200, json=run("any"), headers=date(-skew)))
+    await client.fetch(JobKind.GENERATION, "any")
+    assert list(await client.sweep(JobKind.GENERATION, since=SINCE)) == ["new"]
+    assert len(upstream.seen) == 2
 
 
-async def test_a_lost_run_may_seem_older_than_its_order(client: ReplicateClient, upstream: Upstream) -> None:
-    upstream.on("GET /predictions", page([run("skewed", -50), run("old", -70)]))
-    report = await client.find(ORDER, since=SINCE, exclude=())
-    assert report is not None
-    assert report.upstream_id == "skewed"
-
-
-async def test_a_lost_run_must_be_of_the_version_that_was_ordered(
+async def test_the_first_answer_tells_the_time_and_the_list_is_asked_for_anew(
     client: ReplicateClient, upstream: Upstream
 ) -> None:
-    order = replace(ORDER, version="a" * 64)
-    upstream.on("GET /predictions", page([run("other", version="b" * 64)]))
-    assert await client.find(order, since=SINCE, exclude=()) is None
-    upstream.on("GET /predictions", page([run("same", version="a" * 64)]))
-    assert await client.find(order, since=SINCE, exclude=()) is not None
+    upstream.on("GET /predictions", listed(run("a", -1000), headers=date(-1200)))
+    assert list(await client.sweep(JobKind.GENERATION, since=SINCE)) == ["a"]
+    assert list(await client.sweep(JobKind.GENERATION, since=SINCE)) == ["a"]
+    assert [request.url.params["created_after"] for request in upstream.seen] == [
+        "2026-01-01T12:00:00+00:00",
+        "2026-01-01T11:40:00+00:00",
+        "2026-01-01T11:40:00+00:00",
+    ]
 
 
-async def test_a_lost_training_is_found_among_the_trainings(
-    client: ReplicateClient, upstream: Upstream
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Date": "now"},
+        {"Date": "Thu, 99 Foo 2026 12:00:00 GMT"},
+        {"Date": "Thu, 01 Jan 1970 00:00:00 GMT"},
+        {"Date": "Sun, 04 Jan 2026 12:00:00 GMT"},
+        {**date(-1200), "Age": "1200"},
+    ],
+    ids=["absent", "no date", "no day", "1970", "days ahead", "from a cache"],
+)
+async def test_a_date_that_cannot_be_the_time_is_not_believed(
+    client: ReplicateClient, upstream: Upstream, headers: dict[str, str]
 ) -> None:
-    order = Order("replicate", JobKind.TRAINING, "ostris/trainer", "b" * 64, {"steps": 10})
-    training = run("t1", model="ostris/trainer", version="b" * 64, input={"steps": 10, "hf_token": "***"})
-    upstream.on("GET /trainings", page([training]))
-    report = await client.find(order, since=SINCE, exclude=())
-    assert report is not None
-    assert report.upstream_id == "t1"
+    upstream.on("GET /predictions", listed(headers=headers))
+    for _ in range(2):
+        await client.sweep(JobKind.GENERATION, since=SINCE)
+    assert [request.url.params["created_after"] for request in upstream.seen] == [
+        "2026-01-01T12:00:00+00:00"
+    ] * 2
 
 
-async def test_an_input_that_the_list_leaves_out_is_asked_for(
-    client: ReplicateClient, upstream: Upstream
-) -> None:
-    listed = run("short")
-    del listed["input"]
-    upstream.on("GET /predictions", page([listed]))
-    upstream.on("GET /predictions/short", httpx.Response(200, json=run("short")))
-    report = await client.find(ORDER, since=SINCE, exclude=())
-    assert report is not None
-    assert report.upstream_id == "short"
-
-
-async def test_a_picture_sent_along_may_be_shown_under_another_address(
-    client: ReplicateClient, upstream: Upstream
-) -> None:
-    order = replace(ORDER, input={**ORDER.input, "image": "data:image/png;base64,AAAA"})
-    upstream.on("GET /predictions", page([run("a", input={**INPUT, "image": "https://x/in.png"})]))
-    assert await client.find(order, since=SINCE, exclude=()) is not None
-
-
-async def test_absence_is_told_only_when_the_whole_list_was_read(
-    client: ReplicateClient, upstream: Upstream
-) -> None:
-    upstream.on("GET /predictions", page([run("other", input={})]))
-    assert await client.find(ORDER, since=SINCE, exclude=()) is None
-    upstream.on("GET /predictions", page([run("other", input={})], "https://evil.example/next"))
-    with pytest.raises(ProviderUnavailableError):
-        await client.find(ORDER, since=SINCE, exclude=())
-
-
-@pytest.mark.parametrize(("seconds", "erased"), [(20, True), (3600, False)])
-async def test_a_run_whose_data_is_gone_may_be_the_lost_one(
-    client: ReplicateClient, upstream: Upstream, seconds: float, erased: bool
-) -> None:
-    upstream.on("GET /predictions", page([run("gone", seconds, input={}, data_removed=True)]))
-    if erased:
-        with pytest.raises(ProviderAnswerLostError):
-            await client.find(ORDER, since=SINCE, exclude=())
-    assert await client.find(ORDER, since=SINCE, exclude=["gone"]) is None
-    if not erased:
-        assert await client.find(ORDER, since=SINCE, exclude=()) is None
+async def test_an_error_page_tells_no_time(client: ReplicateClient, upstream: Upstream) -> None:
+    upstream.on("GET /predictions", httpx.Response(502, headers=date(1200)), listed(run("a", 1)))
+    assert list(await client.sweep(JobKind.GENERATION, since=SINCE)) == ["a"]

@@ -130,8 +130,3 @@ async def test_canceling_with_a_refused_token_is_an_error(
     with pytest.raises(ProviderRefusedError) as caught:
         await client.cancel(JobKind.GENERATION, "abc")
     assert caught.value.failure_code == FailureCode.PROVIDER_TOKEN_REFUSED
-
-
-async def test_the_account_is_asked_for_its_name(client: ReplicateClient, upstream: Upstream) -> None:
-    assert [await client.account(), await client.account()] == ["zoe", "zoe"]
-    assert upstream.calls() == ["GET /account", "GET /account"]

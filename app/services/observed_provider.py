@@ -1,0 +1,178 @@
+"""Any provider, with every call to it timed, counted and traced."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+from typing import Protocol, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, StatusCode
+
+from app.errors import (
+    AppError,
+    DownloadError,
+    ProviderAnswerLostError,
+    ProviderUnavailableError,
+)
+from app.models import GenerationRequest, JobKind, Order, TrainingRequest
+from app.services.provider import ModelInfo, Provider, Report
+from app.working_on import JOB_ID, NO_JOB
+
+T = TypeVar("T")
+
+_tracer = trace.get_tracer("fluxgate.provider")
+
+
+class Outcome(StrEnum):
+    """What came of a call."""
+
+    OK = "ok"
+    UNAVAILABLE = "unavailable"
+    REFUSED = "refused"
+    ANSWER_LOST = "answer_lost"
+    DOWNLOAD_FAILED = "download_failed"
+    CANCELED = "canceled"
+    ERROR = "error"
+
+
+class CallNumbers(Protocol):
+    """Keeps count of calls to providers."""
+
+    def provider_called(self, provider: str, call: str, outcome: str, seconds: float) -> None:
+        """One more call."""
+        ...
+
+    def provider_downloaded(self, provider: str, size: int) -> None:
+        """So many bytes more."""
+        ...
+
+
+class ObservedProvider:
+    """Does what `provider` does and says how long it took."""
+
+    def __init__(self, provider: Provider, numbers: CallNumbers) -> None:
+        self.name = provider.name
+        self._provider = provider
+        self._numbers = numbers
+
+    async def plan_generation(self, request: GenerationRequest) -> Order:
+        with self._call("plan_generation"):
+            return await self._provider.plan_generation(request)
+
+    async def plan_training(self, request: TrainingRequest) -> Order:
+        with self._call("plan_training"):
+            return await self._provider.plan_training(request)
+
+    async def prepare(self, order: Order, training_set: Path | None) -> Order:
+        if order.kind is JobKind.GENERATION:
+            # Nothing is called for those.
+            return await self._provider.prepare(order, training_set)
+        with self._call("prepare"):
+            return await self._provider.prepare(order, training_set)
+
+    async def create(self, order: Order, *, wait: timedelta | None, secrets: dict[str, str]) -> Report:
+        with self._call("create"):
+            return await self._provider.create(order, wait=wait, secrets=secrets)
+
+    async def fetch(self, kind: JobKind, upstream_id: str) -> Report:
+        with self._call("fetch"):
+            return await self._provider.fetch(kind, upstream_id)
+
+    async def sweep(self, kind: JobKind, *, since: datetime) -> dict[str, Report]:
+        with self._call("sweep"):
+            return await self._provider.sweep(kind, since=since)
+
+    async def find(self, order: Order, *, since: datetime, exclude: Collection[str]) -> Report | None:
+        with self._call("find"):
+            return await self._provider.find(order, since=since, exclude=exclude)
+
+    async def cancel(self, kind: JobKind, upstream_id: str) -> Report:
+        with self._call("cancel"):
+            return await self._provider.cancel(kind, upstream_id)
+
+    async def download(self, url: str) -> AsyncIterator[bytes]:
+        call = _Call(self.name, "download", self._numbers)
+        # Not made the current one: whoever reads may stop in the middle, and in another task.
+        pieces = self._provider.download(url)
+        try:
+            while (piece := await call.timed(anext(pieces, None))) is not None:
+                self._numbers.provider_downloaded(self.name, len(piece))
+                yield piece
+        except BaseException as exc:
+            call.went_wrong(exc)
+            raise
+        finally:
+            call.end()
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
+
+    async def models(self) -> list[ModelInfo]:
+        with self._call("models"):
+            return await self._provider.models()
+
+    @contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        call = _Call(self.name, name, self._numbers)
+        began = perf_counter()
+        try:
+            with trace.use_span(call.span, record_exception=False, set_status_on_exception=False):
+                yield
+        except BaseException as exc:
+            call.went_wrong(exc)
+            raise
+        finally:
+            call.seconds = perf_counter() - began
+            call.end()
+
+
+class _Call:
+    """One call: its time, its span, what came of it."""
+
+    def __init__(self, provider: str, name: str, numbers: CallNumbers) -> None:
+        self.span = _tracer.start_span(f"{provider} {name}", kind=SpanKind.CLIENT)
+        self.seconds = 0.0
+        self._provider = provider
+        self._name = name
+        self._numbers = numbers
+        self._outcome = Outcome.OK
+
+    async def timed(self, work: Awaitable[T]) -> T:
+        """Wait for `work`; only this counts as the time that the provider took."""
+        began = perf_counter()
+        try:
+            return await work
+        finally:
+            self.seconds += perf_counter() - began
+
+    def went_wrong(self, exc: BaseException) -> None:
+        """The call ended with `exc`."""
+        self._outcome = _outcome_of(exc)
+
+    def end(self) -> None:
+        """Write down what there is to say."""
+        self._numbers.provider_called(self._provider, self._name, self._outcome, self.seconds)
+        if self.span.is_recording():
+            self.span.set_attribute("fluxgate.outcome", self._outcome.value)
+            if (job_id := JOB_ID.get()) != NO_JOB:
+                self.span.set_attribute("fluxgate.job_id", job_id)
+            if self._outcome not in (Outcome.OK, Outcome.CANCELED):
+                self.span.set_status(StatusCode.ERROR)
+        self.span.end()
+
+
+def _outcome_of(exc: BaseException) -> Outcome:
+    match exc:
+        case ProviderUnavailableError():
+            return Outcome.UNAVAILABLE
+        case ProviderAnswerLostError():
+            return Outcome.ANSWER_LOST
+        case DownloadError():
+            return Outcome.DOWNLOAD_FAILED
+        case AppError():
+            return Outcome.REFUSED
+        case Exception():
+            return Outcome.ERROR
+    return Outcome.CANCELED

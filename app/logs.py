@@ -1,12 +1,13 @@
 """The log: one line for every record, text or JSON, with the ids of request and job and without secrets."""
 
+import asyncio
 import json
 import logging
 import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 
 from opentelemetry import trace
@@ -26,6 +27,7 @@ _SECRET = re.compile(
 )
 _STRUCK_OUT = "[hidden]"
 _SHORTEST_SECRET = 8
+_MOMENT_SECONDS = 0.05
 
 
 @contextmanager
@@ -38,7 +40,7 @@ def logs_kept(
     show whole requests.
     `secrets` are struck out wherever they turn up, as is whatever looks like a token.
     """
-    handler = _ToStandardError()
+    handler = _ToStandardError(_running_loop())
     handler.setFormatter((JsonLines if json_lines else TextLines)(Scrubber(secrets)))
     root, ours, access = logging.getLogger(), logging.getLogger(_OURS), logging.getLogger(ACCESS_LOGGER)
     servers = [logging.getLogger(name) for name in (*_SERVER, _SERVERS_ACCESS_LOG)]
@@ -58,6 +60,7 @@ def logs_kept(
         yield
     finally:
         root.removeHandler(handler)
+        handler.flush()
         for known in of_another_block:
             root.addHandler(known)
         for logger, before in levels:
@@ -129,13 +132,39 @@ class TextLines(_Lines):
 
 
 class _ToStandardError(logging.Handler):
-    """Looks standard error up for every line, since it may be another one by then."""
+    """Looks standard error up for every write, since it may be another one by then.
+
+    Each write costs as much as making several lines, so those of a moment go out together; what is worth
+    a warning goes out at once, and takes along what waits.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        super().__init__()
+        self._loop = loop
+        self._lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            sys.stderr.write(f"{self.format(record)}\n")
+            self._lines.append(f"{self.format(record)}\n")
+            if self._loop is None or self._loop.is_closed() or record.levelno >= logging.WARNING:
+                self.flush()
+            elif len(self._lines) == 1:
+                self._loop.call_soon_threadsafe(self._loop.call_later, _MOMENT_SECONDS, self.flush)
         except Exception:
             self.handleError(record)
+
+    def flush(self) -> None:
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+        if lines:
+            sys.stderr.write("".join(lines))
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _time(record: logging.LogRecord) -> str:

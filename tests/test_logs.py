@@ -171,6 +171,8 @@ async def test_probes_are_logged_at_debug(
 
     async with serve(settings.model_copy(update={"log_level": LogLevel.DEBUG})) as talkative:
         await talkative.get(path)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
     assert f"GET {path} 200" in capsys.readouterr().err
 
 
@@ -179,4 +181,6 @@ async def test_an_address_that_leads_nowhere_is_logged_without_what_the_caller_w
 ) -> None:
     await client.get("/there/is?no=place")
 
+    for handler in logging.getLogger().handlers:
+        handler.flush()
     assert "GET - 404 " in capsys.readouterr().err

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import mmap
 import os
-import secrets
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class IncomingFile:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path = folder / _INCOMING.format(secrets.token_hex(8))
+        self._path = folder / _INCOMING.format(f"{random.getrandbits(64):016x}")
         try:
             self._file: BinaryIO = self._path.open("x+b")
         except FileNotFoundError:

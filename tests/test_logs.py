@@ -167,12 +167,12 @@ async def test_probes_are_logged_at_debug(
     client: httpx.AsyncClient, serve: Serve, settings: Settings, capsys: pytest.CaptureFixture[str], path: str
 ) -> None:
     await client.get(path)
+    for handler in logging.getLogger().handlers:
+        handler.flush()
     assert path not in capsys.readouterr().err
 
     async with serve(settings.model_copy(update={"log_level": LogLevel.DEBUG})) as talkative:
         await talkative.get(path)
-    for handler in logging.getLogger().handlers:
-        handler.flush()
     assert f"GET {path} 200" in capsys.readouterr().err
 
 

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CLIENTS := 1.0.7 2.0.0b4
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help run demo test test-endtoend test-clients format bench lock clean
+.PHONY: help run demo test test-endtoend test-clients test-datadog test-telemetry format bench lock clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -38,8 +38,8 @@ demo: $(VENV)/.run ## Fine-tune, watch, generate and fetch, once, against a serv
 	@$(BIN)/python -m examples.demo $(if $(IMAGES),--images "$(IMAGES)")
 
 test: $(VENV)/.dev ## Every check: format, lint, types, import contracts, tests.
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff format --quiet --check .
+	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto -q -m "not endtoend"
 
@@ -53,6 +53,17 @@ test-clients: $(VENV)/.run $(CLIENTS:%=.venvs/replicate-%/.ready) ## The officia
 .venvs/replicate-%/.ready: tests/clients/requirements-%.txt
 	@$(PYTHON) -m venv .venvs/replicate-$*
 	@.venvs/replicate-$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+test-datadog: .venvs/datadog/.ready ## Traces of the service at Datadog's own test agent.
+	.venvs/datadog/bin/python -m pytest -q tests/datadog
+
+test-telemetry: .venvs/telemetry/.ready ## Traces of the service at an OpenTelemetry collector.
+	.venvs/telemetry/bin/python -m pytest -q tests/telemetry
+
+.venvs/datadog/.ready .venvs/telemetry/.ready: .venvs/%/.ready: tests/%/requirements.txt requirements.txt
+	@$(PYTHON) -m venv .venvs/$*
+	@.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 format: $(VENV)/.dev ## Put the code into shape.

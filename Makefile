@@ -44,7 +44,7 @@ test: $(VENV)/.dev ## Every check: format, lint, types, import contracts, tests.
 	$(BIN)/pytest -n auto -q -m "not endtoend"
 
 test-endtoend: $(VENV)/.dev ## Real processes over real HTTP, killed in the middle; they mostly wait.
-	$(BIN)/pytest -n 5 -q tests/endtoend
+	$(BIN)/pytest -n 5 -q tests/endtoend tests/systems
 
 test-clients: $(VENV)/.run $(CLIENTS:%=.venvs/replicate-%/.ready) ## The official Replicate clients against the sandbox.
 	SANDBOX_PYTHON=$(CURDIR)/$(BIN)/python .venvs/replicate-1.0.7/bin/python -m pytest -q tests/clients/replicate_1

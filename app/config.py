@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.callers import KEY_NAME, KEY_NAME_ALLOWED
 from app.field_errors import allowed_by_schema, field_errors
+from app.signing import is_secret
 
 _CREDENTIALS = re.compile(r"//[^/]*@")
 _DATABASE_URL = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]+)")
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     image_store: Path = Path("generated_images")
     training_images_dir: Path = Path("training_images")
     training_upload_limit_mb: int = Field(default=100, ge=1)
+    training_price_per_second: float = Field(default=0.001525, ge=0, allow_inf_nan=False)
     api_key: SecretStr | None = None
     allow_open: bool = False
     public_images: bool = False
@@ -69,6 +71,8 @@ class Settings(BaseSettings):
     docs_password: SecretStr | None = Field(default=None, validate_default=True)
     cors_origins: str = ""
     allow_private_webhooks: bool = False
+    webhook_url: str | None = None
+    replicate_webhook_secret: SecretStr | None = None
     sync_wait_seconds: float = Field(default=55, ge=0, le=3600)
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -108,6 +112,34 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _of_this_service(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        address = value.strip().rstrip("/")
+        if not _is_web_address(address) or any(sign in address for sign in "?#@"):
+            raise ValueError(
+                f"{_without_credentials(value)!r} is not the address of this service; one that begins with "
+                "https:// and has no query is allowed, as in https://fluxgate.example.com."
+            )
+        mode, token = info.data.get("sandbox"), info.data.get("replicate_api_token")
+        sandbox = mode is SandboxMode.ON or (mode is SandboxMode.AUTO and token is None)
+        provider = info.data.get("replicate_base_url", "")
+        if address.startswith("http:") and not sandbox and provider.startswith("https:"):
+            raise ValueError(
+                f"{value!r} begins with http://, to which Replicate sends nothing; "
+                "an address that begins with https:// is allowed."
+            )
+        return address
+
+    @field_validator("replicate_webhook_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not is_secret(value.get_secret_value()):
+            raise ValueError("not a signing secret; whsec_ and a key in base64 is allowed.")
+        return value
+
     @field_validator("otel_exporter_otlp_endpoint")
     @classmethod
     def _of_a_collector(cls, value: str | None) -> str | None:
@@ -143,7 +175,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> list[str]:
-        """Everything that must be seen nowhere, with the single keys and headers of those that hold several."""
+        """Everything that must be seen nowhere, with the single keys and headers in lists of them."""
         whole = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
         keys = [key.get_secret_value() for key in self.api_keys.values()]
         headers = self.otel_exporter_otlp_headers

@@ -13,12 +13,16 @@ from app.errors import FieldError, InvalidRequestError
 from app.field_errors import shown
 from app.models import JobKind
 from app.services.access import Access
+from app.services.fine_tunes import FineTunes
 from app.services.images import ImageService
 from app.services.jobs import JobService
 from app.services.notifier import Notifier
 from app.services.readiness import Readiness
-from app.services.safe_fetch import UrlInspector
-from app.services.training_sets import TrainingSets
+from app.services.replicate_words import ReplicateWords
+from app.services.server_zips import ServerZips
+from app.services.training_costs import TrainingCosts
+from app.services.training_sets import Datasets
+from app.services.webhook_intake import WebhookIntake
 from app.services.webhook_receivers import WebhookReceivers
 from app.turns import Turn, Turns
 
@@ -77,12 +81,16 @@ async def image_service(request: Request) -> ImageService:
     return cast(ImageService, request.state.images)
 
 
-async def _training_sets(request: Request) -> TrainingSets:
-    return cast(TrainingSets, request.state.training_sets)
+async def _datasets(request: Request) -> Datasets:
+    return cast(Datasets, request.state.datasets)
 
 
-async def _url_inspector(request: Request) -> UrlInspector:
-    return cast(UrlInspector, request.state.url_inspector)
+async def _fine_tunes(request: Request) -> FineTunes:
+    return cast(FineTunes, request.state.fine_tunes)
+
+
+async def _training_costs(request: Request) -> TrainingCosts:
+    return cast(TrainingCosts, request.state.training_costs)
 
 
 async def _notifier(request: Request) -> Notifier:
@@ -91,6 +99,18 @@ async def _notifier(request: Request) -> Notifier:
 
 async def _webhook_receivers(request: Request) -> WebhookReceivers:
     return cast(WebhookReceivers, request.state.webhook_receivers)
+
+
+async def _webhook_intake(request: Request) -> WebhookIntake:
+    return cast(WebhookIntake, request.state.webhook_intake)
+
+
+async def _server_zips(request: Request) -> ServerZips:
+    return cast(ServerZips, request.state.server_zips)
+
+
+async def _replicate_words(request: Request) -> ReplicateWords:
+    return cast(ReplicateWords, request.state.replicate_words)
 
 
 async def _readiness(request: Request) -> Readiness:
@@ -181,10 +201,15 @@ def prefers_async(request: Request) -> bool:
 
 Jobs = Annotated[JobService, Depends(_job_service)]
 Images = Annotated[ImageService, Depends(image_service)]
-TrainingSetsDep = Annotated[TrainingSets, Depends(_training_sets)]
-UrlInspectorDep = Annotated[UrlInspector, Depends(_url_inspector)]
+DatasetsDep = Annotated[Datasets, Depends(_datasets)]
+TrainingSetsDep = DatasetsDep
+FineTunesDep = Annotated[FineTunes, Depends(_fine_tunes)]
+TrainingCostsDep = Annotated[TrainingCosts, Depends(_training_costs)]
 NotifierDep = Annotated[Notifier, Depends(_notifier)]
 WebhookReceiversDep = Annotated[WebhookReceivers, Depends(_webhook_receivers)]
+WebhookIntakeDep = Annotated[WebhookIntake, Depends(_webhook_intake)]
+ServerZipsDep = Annotated[ServerZips, Depends(_server_zips)]
+ReplicateWordsDep = Annotated[ReplicateWords, Depends(_replicate_words)]
 ReadinessDep = Annotated[Readiness, Depends(_readiness)]
 MetricsPage = Annotated[Callable[[str], Awaitable[tuple[bytes, str]]], Depends(_metrics_page)]
 ProviderNote = Annotated[str, Depends(_provider_note)]

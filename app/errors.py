@@ -4,7 +4,7 @@ Tree: `AppError` > `InvalidRequestError`, `NotFoundError`s, `ConflictError`s, `A
 `ProviderError` > (`ProviderUnavailableError`, `ProviderRefusedError`, `ProviderAnswerLostError`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,14 +40,55 @@ class AppError(Exception):
 
 
 class InvalidRequestError(AppError):
-    """The request cannot be carried out as it is; `errors` says which fields and why."""
+    """The request cannot be carried out as it is; `errors` says which fields and why.
+
+    `report` is what the check of training pictures found, as it is shown, where they came with the request.
+    """
 
     code = "invalid_request"
     title = "The request is not valid"
     status_code = 422
 
-    def __init__(self, errors: Sequence[FieldError], *, detail: str | None = None) -> None:
+    def __init__(
+        self,
+        errors: Sequence[FieldError],
+        *,
+        detail: str | None = None,
+        report: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(detail or " ".join(f"{e.field}: {e.message}" for e in errors), errors=errors)
+        self.report = report
+
+
+class TrainingSetRefusedError(InvalidRequestError):
+    """Nothing can be trained with these pictures; `report` says why."""
+
+    code = "training_set_refused"
+    title = "The training set was refused"
+
+
+class DatasetNotFoundError(AppError):
+    code = "dataset_not_found"
+    title = "Dataset not found"
+    status_code = 404
+
+    def __init__(self, dataset_id: str) -> None:
+        super().__init__(f"No dataset with id {dataset_id[:80]!r}.")
+
+
+class DatasetInUseError(AppError):
+    """A training that has not ended may still need the dataset."""
+
+    code = "dataset_in_use"
+    title = "The dataset is in use"
+    status_code = 409
+
+    def __init__(self, dataset_id: str, job_id: str) -> None:
+        super().__init__(
+            f"The dataset {dataset_id[:12]}… belongs to the training {job_id}, which has not ended yet; "
+            "wait for its end, or cancel it.",
+            job_id=job_id,
+        )
 
 
 class PayloadTooLargeError(AppError):
@@ -107,6 +148,25 @@ class ModelNotFoundError(AppError):
     status_code = 404
 
 
+class FineTuneNotFoundError(ModelNotFoundError):
+    """The list of fine-tunes has none of that name."""
+
+    code = "fine_tune_not_found"
+    title = "Fine-tune not found"
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"No fine-tune in the list is called {alias[:80]!r}.")
+
+
+class AliasTakenError(AppError):
+    code = "alias_taken"
+    title = "The name is taken"
+    status_code = 409
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"Another fine-tune is called {alias!r}; give a name that is free.")
+
+
 class StorageUnavailableError(AppError):
     """Our own records cannot be read or written at present."""
 
@@ -149,6 +209,23 @@ class DocsLoginNeededError(UnauthenticatedError):
     code = "docs_login_needed"
     title = "A user name and a password are needed"
     challenge = 'Basic realm="Documentation", charset="UTF-8"'
+
+
+class WebhookNotVerifiedError(UnauthenticatedError):
+    """A webhook that does not come from the provider, or has been on its way for too long."""
+
+    code = "webhook_not_verified"
+    title = "The webhook's signature is not right"
+    challenge = "Standard-Webhooks"
+
+
+class WebhookRepeatedError(AppError):
+    code = "webhook_repeated"
+    title = "The webhook has been here before"
+    status_code = 409
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__(f"The webhook {message_id[:80]!r} was taken in before; it changes nothing.")
 
 
 class ScopeMissingError(AppError):

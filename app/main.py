@@ -1,11 +1,13 @@
 """Builds the service and wires its parts; `uvicorn app.main:app` serves it."""
 
 import asyncio
+import gc
 import importlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from fastapi import FastAPI
@@ -21,25 +23,35 @@ from app.observed_requests import ObservedRequests
 from app.problem_details import add_problem_details
 from app.request_ids import RequestIds
 from app.routers import (
+    datasets,
     deliveries,
+    dreambooth,
     fine_tune,
     generate_image,
     get_image,
+    image_service,
     jobs,
     metrics,
     models,
+    replicate_runs,
     service,
     training_status,
+    webhook,
 )
 from app.schemas.jobs import JobOut
 from app.services.access import Access, DocsLogin
 from app.services.api_keys import KnownKeys
+from app.services.fine_tunes import FineTunes
 from app.services.images import ImageService
 from app.services.jobs import JobService
 from app.services.notifier import Notifier
 from app.services.readiness import Readiness
+from app.services.replicate_words import ReplicateWords
 from app.services.safe_fetch import Poster, UrlInspector
-from app.services.training_sets import TrainingSets
+from app.services.server_zips import ServerZips
+from app.services.training_costs import TrainingCosts
+from app.services.training_sets import Datasets, ProviderUploads, TrainingSets
+from app.services.webhook_intake import WebhookIntake
 from app.services.webhook_receivers import WebhookReceivers
 from app.start_up import StartUpFaults, check_places
 from app.stopping import stop_noticed
@@ -64,6 +76,12 @@ PROVIDER_URL = "https://api.replicate.com/v1"
 
 SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox takes any; it is no secret
 
+BESIDE_THE_APP = Path(__file__).resolve().parents[1]
+"""Where callers may name a zip, besides the folder for training pictures."""
+
+COLLECT_AFTER = (20_000, 50, 100)
+"""After how many new objects, and rounds, Python looks for cycles; its own 700 are few for a server."""
+
 USUAL_OVER = timedelta(days=7)
 """Over which time the usual duration of each model's runs is taken."""
 
@@ -78,10 +96,14 @@ class State(TypedDict):
 
     jobs: JobService
     images: ImageService
-    training_sets: TrainingSets
-    url_inspector: UrlInspector
+    datasets: Datasets
+    fine_tunes: FineTunes
+    training_costs: TrainingCosts
     notifier: Notifier
     webhook_receivers: WebhookReceivers
+    webhook_intake: WebhookIntake
+    server_zips: ServerZips
+    replicate_words: ReplicateWords
     access: Access
     readiness: Readiness
     metrics: "Metrics"
@@ -115,7 +137,8 @@ def create_app(
     guard_docs(app)
     for module in (
         *(generate_image, get_image, fine_tune, training_status, jobs, deliveries),
-        *(models, service, metrics),
+        *(datasets, models, service, metrics),
+        *(image_service, dreambooth, replicate_runs, webhook),
     ):
         app.include_router(module.router)
     complete_description(app)
@@ -181,11 +204,15 @@ async def _wired(
     from app.services.replicate_client import ReplicateClient
     from app.storage.api_keys import ApiKeyRows
     from app.storage.database import Database
+    from app.storage.datasets import DatasetRows
     from app.storage.events import EventStore
     from app.storage.files import ImageFiles
+    from app.storage.fine_tunes import FineTuneRows
     from app.storage.images import ImageRows
     from app.storage.jobs import JobStore
+    from app.storage.provider_files import ProviderFileRows
     from app.storage.receivers import ReceiverStore
+    from app.storage.seen_webhooks import SeenWebhooks
     from app.storage.statistics import StatisticsRows
 
     stopping = stack.enter_context(stop_noticed())
@@ -203,10 +230,12 @@ async def _wired(
         transport = await _way_to_provider(settings, clock, stack)
     http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, trust_env=False))
     token = settings.replicate_api_token
+    provider_url = PROVIDER_URL if settings.uses_sandbox else settings.replicate_base_url
     replicate = ReplicateClient(
         http=http,
+        transport=transport,
         token=SANDBOX_TOKEN if settings.uses_sandbox else token.get_secret_value() if token else None,
-        base_url=PROVIDER_URL if settings.uses_sandbox else settings.replicate_base_url,
+        base_url=provider_url,
         default_model=settings.replicate_model_name,
         trainer=settings.replicate_trainer,
         clock=clock,
@@ -227,12 +256,31 @@ async def _wired(
     door = JobDoor(
         store=store, images=images, provider=provider, watchers=watchers, clock=clock, usual_seconds=usual
     )
-    runs = JobRuns(store=store, door=door, provider=provider, training_sets=training_sets, clock=clock)
+    runs = JobRuns(
+        store=store,
+        door=door,
+        provider=provider,
+        uploads=ProviderUploads(
+            sets=training_sets, rows=ProviderFileRows(database), provider=provider, clock=clock
+        ),
+        clock=clock,
+        webhook_url=settings.webhook_url,
+    )
     stack.push_async_callback(runs.aclose)
     await runs.start_holding()
     reconciler = Reconciler(store=store, door=door, runs=runs, provider=provider, clock=clock)
     stack.push_async_callback(reconciler.aclose)
     await reconciler.start()
+    signed_with = settings.replicate_webhook_secret
+    webhook_intake = WebhookIntake(
+        store=store,
+        door=door,
+        provider=provider,
+        seen=SeenWebhooks(database),
+        clock=clock,
+        secret=signed_with.get_secret_value() if signed_with is not None else None,
+    )
+    stack.push_async_callback(webhook_intake.aclose)
     poster = Poster(allow_private=settings.allow_private_webhooks)
     receivers = WebhookReceivers(store=ReceiverStore(database), poster=poster, clock=clock)
     notifier = Notifier(
@@ -245,6 +293,10 @@ async def _wired(
     )
     stack.push_async_callback(notifier.aclose)
     await notifier.start()
+    fine_tunes = FineTunes(rows=FineTuneRows(database), clock=clock)
+    # What is there by now stays: looking through it again and again would make every caller wait.
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
     warm_up = asyncio.create_task(_warm_up())
     stack.callback(warm_up.cancel)
     return State(
@@ -255,14 +307,28 @@ async def _wired(
             provider=provider,
             watchers=watchers,
             images=images,
+            fine_tunes=fine_tunes,
             clock=clock,
             stopping=stopping,
         ),
         images=images,
-        training_sets=training_sets,
-        url_inspector=UrlInspector(allow_private=settings.uses_sandbox),
+        datasets=Datasets(
+            sets=training_sets,
+            rows=DatasetRows(database),
+            fetch=UrlInspector(allow_private=settings.uses_sandbox).fetch,
+            clock=clock,
+        ),
+        fine_tunes=fine_tunes,
+        training_costs=TrainingCosts(
+            price_per_second=settings.training_price_per_second,
+            is_charged=not settings.uses_sandbox,
+            clock=clock,
+        ),
         notifier=notifier,
         webhook_receivers=receivers,
+        webhook_intake=webhook_intake,
+        server_zips=ServerZips([settings.training_images_dir, BESIDE_THE_APP]),
+        replicate_words=ReplicateWords(store=store, provider=provider, provider_url=provider_url),
         access=access,
         readiness=Readiness(
             {

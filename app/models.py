@@ -98,7 +98,10 @@ class TrainingRequest:
     """A fine-tune wanted, in our words.
 
     Exactly one of `training_images_url` and `training_set` (the SHA-256 of a stored zip) is set.
-    `secrets` (`hf_token`, `wandb_api_key`) are passed on and never stored.
+    `secrets` (`hf_token`, `wandb_api_key`) are passed on and never stored. `trainer` is another trainer than
+    usual, as `owner/name` or `owner/name:version`. With `dreambooth`, the options come from there, in the
+    words of today's trainers or as they are, whichever the trainer knows. `ignored` names what the caller
+    gave and nobody needs.
     """
 
     trigger_word: str
@@ -108,6 +111,19 @@ class TrainingRequest:
     options: Mapping[str, JsonValue] | None = None
     secrets: Mapping[str, str] | None = None
     webhook: "Webhook | None" = None
+    trainer: str | None = None
+    dreambooth: "DreamBooth | None" = None
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DreamBooth:
+    """What Replicate's old DreamBooth API asked for; `options` are its further inputs, by their old names."""
+
+    instance_prompt: str
+    class_prompt: str | None = None
+    max_train_steps: int | None = None
+    options: Mapping[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +305,10 @@ class Delivery:
     status_code: int | None = None
     error: str | None = None
     milliseconds: int | None = None
+
+
+RESERVED_ALIASES = frozenset({"dev", "schnell"})
+"""Names that mean FLUX itself, and that no fine-tune may have."""
 
 
 @dataclass(frozen=True, slots=True)

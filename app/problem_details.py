@@ -51,11 +51,14 @@ def problem(
     detail: str,
     errors: Sequence[FieldError] = (),
     job_id: str | None = None,
+    report: Mapping[str, object] | None = None,
     retry_after: timedelta | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer to a request that failed."""
-    body = _body(status, code, title, detail, request_id(request), errors, job_id)
+    body: dict[str, object] = {**_body(status, code, title, detail, request_id(request), errors, job_id)}
+    if report is not None:
+        body["report"] = report
     all_headers = dict(headers or {})
     if retry_after is not None:
         all_headers["Retry-After"] = str(max(1, math.ceil(retry_after.total_seconds())))
@@ -202,6 +205,7 @@ def app_problem(request: Request, exc: AppError) -> Response:
         detail=exc.detail,
         errors=exc.errors,
         job_id=exc.job_id,
+        report=exc.report if isinstance(exc, InvalidRequestError) else None,
         retry_after=exc.retry_after,
         headers={"WWW-Authenticate": exc.challenge} if isinstance(exc, UnauthenticatedError) else None,
     )

@@ -85,6 +85,11 @@ def body_with_files_of(
     return read
 
 
+async def raw_body(request: Request, limit: int) -> bytes:
+    """The body as it came; `PayloadTooLargeError` beyond `limit` bytes."""
+    return b"".join([chunk async for chunk in _limited(request, limit)])
+
+
 def documented_body(model: type[BaseModel], *, file_field: str | None = None) -> dict[str, Any]:
     """The `openapi_extra` of a route that reads its body with one of the dependencies above."""
     schemas = component_schemas(model)

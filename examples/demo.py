@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -25,6 +26,7 @@ TRIGGER_WORD = "FLXGT"
 PROMPT = f"{TRIGGER_WORD} on a hill above the sea at sunset"
 STEPS = 1000
 BAR_WIDTH = 30
+BARS = "▁▂▃▄▅▆▇█"
 START_SECONDS = 30
 TRAINING_SECONDS = 3 * 3600
 PICTURES_SECONDS = 1800
@@ -79,8 +81,12 @@ def run(client: httpx.Client, images: Path, out: Path) -> None:
                     files={"training_images": (images.name, file, "application/zip")},
                 )
             )
+        for line in _report(client, training):
+            print(f"  {line}")
         print(f"{training['status']}: {training['training_id']}, into {training['destination_model']}")
         model = _watch(client, str(training["training_id"]))
+        # By its name in the list, which stands for exactly this training's version.
+        model = next((alias for alias, of in _fine_tunes(client) if of == training["training_id"]), model)
 
     with _timed(took, "generate"):
         made = _answer(
@@ -106,8 +112,13 @@ def run(client: httpx.Client, images: Path, out: Path) -> None:
             paths.append(path)
 
     print(f"\nPrompt: {PROMPT}\nSeed:   {made['seed']}\nModel:  {model}")
+    for warning in _texts(made.get("warnings")):
+        print(f"Warning: {warning}")
     for path in paths:
         print(f"  {path}")
+    print("\nModels that can be used:")
+    for line in _model_list(client):
+        print(f"  {line}")
     print("\n" + "\n".join(f"  {stage:<14}{seconds:7.1f} s" for stage, seconds in took.items()))
 
 
@@ -127,6 +138,8 @@ def _watch(client: httpx.Client, training_id: str) -> str:
             shown = percent
         if status["status"] == "succeeded":
             print(f"\nTrained: {status['model']}")
+            for line in _account(status):
+                print(f"  {line}")
             return str(status["model"])
         if status["status"] in ("failed", "canceled"):
             raise DemoError(f"the training did not succeed: {_why(status.get('error'), status['status'])}")
@@ -143,6 +156,56 @@ def _position(status: dict[str, object]) -> str:
     if status.get("loss") is not None:
         parts.append(f"loss {status['loss']}")
     return ", ".join(parts)
+
+
+def _report(client: httpx.Client, training: dict[str, object]) -> Iterator[str]:
+    """What the service found in the pictures."""
+    if training.get("dataset_id"):
+        report = _answer(client.get(f"/datasets/{training['dataset_id']}"))["report"]
+        if isinstance(report, dict):
+            yield f"checked: {report['pictures']} pictures, {report['captions']} captions"
+    for warning in _texts(training.get("warnings")):
+        yield f"warning: {warning}"
+
+
+def _account(status: dict[str, object]) -> Iterator[str]:
+    """How the loss fell, and what the training took."""
+    history = status.get("loss_history")
+    if isinstance(history, list) and history:
+        losses = [float(loss) for _, loss in history]
+        yield f"loss {losses[0]:.3f} {_curve(losses)} {losses[-1]:.3f}"
+    if isinstance(status.get("cost_so_far"), float):
+        cost = f"{status['cost_so_far']:.4f} {status['currency']}"
+        yield f"{status['seconds_so_far']} s, {cost}. {status['cost_note']}"
+
+
+def _curve(losses: list[float]) -> str:
+    """The losses as bars, each the mean of its share of them."""
+    bars = min(BAR_WIDTH, len(losses))
+    edges = [round(place * len(losses) / bars) for place in range(bars + 1)]
+    means = [sum(losses[low:high]) / (high - low) for low, high in pairwise(edges)]
+    lowest, height = min(means), max(means) - min(means)
+    top = len(BARS) - 1
+    return "".join(BARS[round((mean - lowest) / height * top) if height else 0] for mean in means)
+
+
+def _fine_tunes(client: httpx.Client) -> list[tuple[str, str]]:
+    """The aliases in the list, each with the training that made it."""
+    return [(model["alias"], model["training_id"]) for model in _models(client) if model.get("alias")]
+
+
+def _model_list(client: httpx.Client) -> Iterator[str]:
+    for model in _models(client):
+        yield f"{model['name']:<36} {model.get('description') or ''}".rstrip()
+
+
+def _models(client: httpx.Client) -> list[dict[str, str]]:
+    models = _answer(client.get("/models"))["models"]
+    return models if isinstance(models, list) else []
+
+
+def _texts(values: object) -> list[str]:
+    return [str(value) for value in values] if isinstance(values, list) else []
 
 
 def _provider(client: httpx.Client) -> str:

@@ -4,11 +4,20 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-GENERATE, FINE_TUNE = "/generate-image/", "/fine-tune/"
-_USUAL = {GENERATE: {"prompt": "a cat"}, FINE_TUNE: {"trigger_word": "TOK"}}
+GENERATE, FINE_TUNE, DATASETS = "/generate-image/", "/fine-tune/", "/datasets/"
+ONE_IMAGE, ON_SERVER, TRAIN, RUN = "/image/generate", "/image/train", "/train_model/", "/run_model/"
+_USUAL = {
+    GENERATE: {"prompt": "a cat"},
+    FINE_TUNE: {"trigger_word": "TOK"},
+    DATASETS: {},
+    ONE_IMAGE: {"prompt": "a cat"},
+    ON_SERVER: {"file_name": "no.zip", "new_model_name": "cat", "owner": "me", "trigger_word": "TOK"},
+    TRAIN: {"instance_prompt": "a photo of sks cat"},
+    RUN: {"prompt": "a cat"},
+}
 NOBODY = "0" * 32
 BOUNDARY = {"Content_Type": "multipart/form-data; boundary=xx"}
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
@@ -34,6 +43,13 @@ def _zip_of(**files: bytes) -> bytes:
     with zipfile.ZipFile(packed, "w") as target:
         for name, content in files.items():
             target.writestr(name, content)
+    return packed.getvalue()
+
+
+def _packed_zeros() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("a.png", bytes(11_000_000))
     return packed.getvalue()
 
 
@@ -164,6 +180,15 @@ def _upload(kind: str, says: str, *files: tuple[str, bytes], **fields: str) -> B
     return _posted(FINE_TUNE, kind, 422, says, data={"trigger_word": "TOK", **fields}, files=parts)
 
 
+BOMB = _packed_zeros()
+_ONLY_FOR_JOBS = (
+    "an empty key",
+    "a long key",
+    "a key with a tab",
+    "infinity",
+    "another method",
+    "something behind the path",
+)
 _METADATA = "http://169.254.169.254/latest"
 _GENERATE = [
     _posted(GENERATE, "nothing at all", 422, "prompt: missing, but required."),
@@ -200,7 +225,7 @@ _GENERATE = [
 ]
 _FINE_TUNE = [
     _posted(FINE_TUNE, "nothing at all", 422, "trigger_word: missing, but required."),
-    _form(FINE_TUNE, "no pictures", "neither was given; give either the URL of a zip"),
+    _form(FINE_TUNE, "no pictures", "none was given; give either the URL of a zip"),
     _form(FINE_TUNE, "a blank word", "trigger_word: blank; 1 to 64 characters", trigger_word=" "),
     _form(FINE_TUNE, "a long word", "is too long; 1 to 64 characters", trigger_word="x" * 65),
     _form(FINE_TUNE, "a word with a line break", "holds line breaks", trigger_word="T\nK"),
@@ -226,13 +251,18 @@ _FINE_TUNE = [
         training_images_url="http://127.0.0.1:9/",
     ),
     _form(FINE_TUNE, "an event that is none", "allowed are start, progress, completed", webhook_events="end"),
-    _upload("both sources", "both were given", ("a.zip", b"PK"), training_images_url="http://127.0.0.1:9/"),
+    _upload(
+        "both sources", "more than one was given", ("a.zip", b"PK"), training_images_url="http://127.0.0.1:9/"
+    ),
     _upload("an empty file", "'a.zip'", ("a.zip", b"")),
     _upload("no zip", "'a.zip'", ("a.zip", b"these are cats")),
-    _upload("an empty zip", "'a.zip'", ("a.zip", EMPTY_ZIP)),
+    _upload("an empty zip", "no usable picture", ("a.zip", EMPTY_ZIP)),
     _upload("half a zip", "'a.zip'", ("a.zip", _zip_of(**{"a.png": bytes(500)})[:300])),
-    _upload("a zip of texts", "'a.zip'", ("a.zip", _zip_of(**{"a.txt": b"a cat"}))),
+    _upload("a zip of texts", "no usable picture", ("a.zip", _zip_of(**{"a.txt": b"a cat"}))),
     _upload("no picture", "'a.png' cannot be read as a picture", ("a.png", b"a cat"), ("b.png", b"a cat")),
+    _posted(
+        FINE_TUNE, "a dataset that is none", 404, "No dataset", data={"trigger_word": "T", "dataset_id": "1"}
+    ),
     _posted(FINE_TUNE, "a file elsewhere", 422, "taken as 'training_images' only", files={"pictures": b"PK"}),
     _body(FINE_TUNE, "too large an upload", 413, "taken here", b"--xx", Content_Length="9" * 15, **BOUNDARY),
     *_any_body(FINE_TUNE),
@@ -307,6 +337,156 @@ def _receiver(path: str) -> list[Bad]:
     ]
 
 
+def _aliased(path: str, method: str) -> list[Bad]:
+    """What is wrong with the name of a fine-tune in a path, where `{}` stands in `path`."""
+    given = {"data": {"alias": "my-cat"}} if method == "PATCH" else {}
+    cases = [
+        Bad(bad.kind, 404, bad.says, bad.path, method, given)
+        for bad in _named(path, "No fine-tune in the list is called")
+        if bad.status == 404 and bad.kind != "a way up"
+    ]
+    nobody, page = path.replace("{}", "nobody"), {"headers": {"Origin": "https://evil.example"}}
+    return [
+        *cases,
+        Bad("another method", 405, "PUT is not possible", nobody, "PUT"),
+        Bad("a page from elsewhere", 403, "CORS_ORIGINS", nobody, method, {**given, **page}),
+        Bad("something behind it", 404, "There is nothing at", f"{nobody}/more/more", method, given),
+    ]
+
+
+def _renamed(kind: str, says: str, **given: Any) -> Bad:
+    return Bad(kind, 422, says, "/models/nobody", "PATCH", given)
+
+
+_RENAME = [
+    _renamed("nothing at all", "alias: missing, but required."),
+    _renamed("an empty alias", "alias: ", data={"alias": ""}),
+    _renamed("capitals", "'My-Cat' is not a possible alias; 1 to 64 of a-z", data={"alias": "My-Cat"}),
+    _renamed("an owner", "'me/cat' is not a possible alias", data={"alias": "me/cat"}),
+    _renamed("blanks", "' ' is not a possible alias", data={"alias": " "}),
+    _renamed("a dot first", "'.cat' is not a possible alias", data={"alias": ".cat"}),
+    _renamed("a line break", "is not a possible alias", data={"alias": "cat\n"}),
+    _renamed("other letters", "'k\u00e4tzchen' is not a possible alias", data={"alias": "k\u00e4tzchen"}),
+    _renamed("a long alias", "is too long; 1 to 64 characters", data={"alias": "x" * 65}),
+    _renamed("FLUX itself", "'dev' always means FLUX itself", data={"alias": "dev"}),
+    _renamed("a new number", "alias: 7 is not text", json={"alias": 7}),
+    _renamed("null", "alias: null is not text", json={"alias": None}),
+    _renamed("no JSON", "not valid JSON", content=b"{", headers={"Content-Type": "application/json"}),
+    Bad(
+        "text",
+        415,
+        "'text/plain' is not accepted",
+        "/models/nobody",
+        "PATCH",
+        {"content": b"my-cat", "headers": {"Content-Type": "text/plain"}},
+    ),
+]
+
+
+def _sampled(kind: str, says: str, **given: Any) -> Bad:
+    return Bad(kind, 422, says, "/models/nobody/sample", "POST", given)
+
+
+_SAMPLE = [
+    _sampled("a blank prompt", "prompt: blank", data={"prompt": " "}),
+    _sampled("a long prompt", "is too long; 1 to 10,000 characters", data={"prompt": "x" * 10_001}),
+    _sampled("a word for a number", "seed: 'seven' is not a whole number", data={"seed": "seven"}),
+    _sampled("a number below", "seed: -1 is too small", json={"seed": -1}),
+    _sampled("truth for a number", "seed: true is not a number", json={"seed": True}),
+    _sampled("a list", "The body must be a JSON object", json=["a cat"]),
+    _sampled("an empty key", "Idempotency-Key: '' is not possible", headers={"Idempotency-Key": ""}),
+]
+
+
+def _of_dataset(path: str, method: str = "GET") -> list[Bad]:
+    """What is wrong with the id of a dataset."""
+    named = _named(path, "No dataset with id")
+    tried = [replace(bad, method=method) for bad in named if bad.kind not in ("another method", "a way up")]
+    return [
+        *tried,
+        *(bad for bad in named if bad.kind == "a way up"),
+        Bad("another method", 405, "PATCH is not possible", path.replace("{}", NOBODY), "PATCH"),
+    ]
+
+
+def _dataset(kind: str, says: str, *files: tuple[str, bytes], **fields: str) -> Bad:
+    parts = [("training_images", (name, content)) for name, content in files]
+    return _posted(DATASETS, kind, 422, says, data=fields, files=parts)
+
+
+_DATASETS = [
+    _posted(DATASETS, "nothing at all", 422, "none was given; give either URLs or an upload"),
+    _dataset("both sources", "both were given", ("a.zip", b"PK"), training_images_url="http://127.0.0.1:9/"),
+    _dataset("no URL", "names no valid host", training_images_url="http://[cats"),
+    _dataset("a file's URL", "Allowed are http and https.", training_images_url="file:///etc/passwd"),
+    _dataset("a URL where nobody is", "no connection can be made", training_images_url="http://127.0.0.1:9/"),
+    _dataset("a secret place", "a cloud metadata address", training_images_url=_METADATA),
+    _dataset("too many URLs", "101 URLs; 1 to 100 are allowed.", training_images_url="http://a/ " * 101),
+    _dataset("a long URL", "is too long; 1 to 2000", training_images_url=f"http://a/{'x' * 2000}"),
+    _posted(
+        DATASETS, "numbers for URLs", 422, "is not a URL or a list of URLs", json={"training_images_url": [7]}
+    ),
+    _dataset("a long name", "is too long; 1 to 255 characters", ("a.zip", b"PK"), name="x" * 256),
+    _dataset("no name for a model", "is not a model's name", ("a.zip", b"PK"), destination_model="../cats"),
+    _dataset("an empty file", "'a.zip'", ("a.zip", b"")),
+    _dataset("no zip", "'a.zip' is not a zip file", ("a.zip", b"these are cats")),
+    _dataset("half a zip", "cut off or damaged", ("a.zip", _zip_of(**{"a.png": bytes(500)})[:300])),
+    _dataset("a zip of texts", "no usable picture", ("a.zip", _zip_of(**{"a.txt": b"a cat"}))),
+    _dataset("no picture", "'a.png' cannot be read as a picture", ("a.png", b"a cat")),
+    _dataset("a bomb", "over 200 times its size", ("a.zip", BOMB)),
+    _dataset("a wrong option", "lora_rank: 9999 is too high", ("a.zip", b"no"), lora_rank="9999"),
+    _dataset("an option that is none", "is not an option of", ("a.zip", b"no"), cats="many"),
+    _posted(DATASETS, "a file elsewhere", 422, "taken as 'training_images' only", files={"pictures": b"PK"}),
+    _body(DATASETS, "too large an upload", 413, "taken here", b"--xx", Content_Length="9" * 15, **BOUNDARY),
+    *(bad for bad in _any_body(DATASETS) if bad.kind not in _ONLY_FOR_JOBS),
+]
+
+
+def _run_of(version: str) -> dict[str, str]:
+    return {"prompt": "a cat", "version": version}
+
+
+def _body_of_any_kind(path: str) -> list[Bad]:
+    """What is wrong with a body whatever its fields are, at routes with and without a slash at the end."""
+    return [bad for bad in _any_body(path) if bad.kind != "something behind the path"]
+
+
+def _unsigned(path: str) -> list[Bad]:
+    """Webhooks that do not come from the provider."""
+    right = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": "1767268800",
+        "webhook-signature": f"v1,{'A' * 43}=",
+    }
+    headers: dict[str, tuple[dict[str, str], str]] = {
+        "no signature at all": ({}, "The header 'webhook-id' is missing."),
+        "a key instead": ({"Authorization": "Bearer key"}, "The header 'webhook-id' is missing."),
+        "no id": ({**right, "webhook-id": ""}, "The header 'webhook-id' is missing."),
+        "no time": ({**right, "webhook-timestamp": ""}, "The header 'webhook-timestamp' is missing."),
+        "no signature": ({**right, "webhook-signature": ""}, "The header 'webhook-signature' is missing."),
+        "a time that is none": ({**right, "webhook-timestamp": "noon"}, "is not a time in Unix seconds."),
+        "a time in words of ours": ({**right, "webhook-timestamp": "1e9"}, "is not a time in Unix seconds."),
+        "an old one": ({**right, "webhook-timestamp": "1767260000"}, "signed more than 5 minutes from now"),
+        "one of tomorrow": ({**right, "webhook-timestamp": "1767355200"}, "more than 5 minutes from now"),
+        "a wrong signature": (right, "belongs to this body."),
+        "a signature of another kind": ({**right, "webhook-signature": "v2,AAAA"}, "belongs to this body."),
+        "no base64": ({**right, "webhook-signature": "v1,\u00e9"}, "belongs to this body."),
+    }
+    return [
+        *(
+            _posted(path, kind, 401, says, content=b'{"id": "abc"}', headers=_as_bytes(sent))
+            for kind, (sent, says) in headers.items()
+        ),
+        _posted(path, "bytes that are no UTF-8", 401, "not UTF-8", content=b"\xff", headers=right),
+        _posted(path, "too large a body", 413, "more than 16,777,216 bytes", content=b"x" * 16_777_217),
+        Bad("another method", 405, "GET is not possible at", path),
+    ]
+
+
+def _as_bytes(headers: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {name.encode(): value.encode() for name, value in headers.items()}
+
+
 BAD_REQUESTS: Mapping[str, list[Bad]] = {
     "POST /generate-image/": _GENERATE,
     "GET /get-image/{image_filename}": _GET_IMAGE,
@@ -329,8 +509,102 @@ BAD_REQUESTS: Mapping[str, list[Bad]] = {
     ],
     "POST /webhook-secrets": _receiver("/webhook-secrets"),
     "POST /webhook-secrets/rotate": _receiver("/webhook-secrets/rotate"),
-    "GET /models": _plain("/models", guarded=True),
+    "GET /models": [bad for bad in _plain("/models", guarded=True) if bad.kind != "something behind it"],
+    "GET /models/{alias}": _aliased("/models/{}", "GET"),
+    "PATCH /models/{alias}": [*_aliased("/models/{}", "PATCH"), *_RENAME],
+    "DELETE /models/{alias}": _aliased("/models/{}", "DELETE"),
+    "POST /models/{alias}/sample": [*_aliased("/models/{}/sample", "POST"), *_SAMPLE],
+    "POST /datasets/": _DATASETS,
+    "GET /datasets": [
+        *(
+            _query("/datasets", kind, says, query)
+            for kind, says, query in (
+                ("no number", "limit: 'x' is not a whole number", "limit=x"),
+                ("too few", "limit: 0 is too small; at least 1 is allowed.", "limit=0"),
+                ("too many", "limit: 101 is too large; at most 100", "limit=101"),
+                ("a part of a number", "limit: '1.5' is not a whole number", "limit=1.5"),
+                ("too large for a computer", "limit: ", f"limit={'9' * 5000}"),
+                ("nothing for a number", "limit: empty", "limit="),
+                ("an invented cursor", "'abc' is not a cursor of this list", "cursor=abc"),
+                ("a cursor of null bytes", "cursor: ", "cursor=AAAA"),
+                ("a cursor that is no base64", "is not a cursor of this list", "cursor=%F0%9F%90%88"),
+                ("a long cursor", "is too long; at most 500 characters", f"cursor={'a' * 501}"),
+            )
+        ),
+        Bad("another method", 405, "PUT is not possible at '/datasets'", "/datasets", "PUT"),
+        Bad("a page from elsewhere", 403, "CORS_ORIGINS", "/datasets", given={"headers": {"Origin": "null"}}),
+    ],
+    "GET /datasets/{dataset_id}": _of_dataset("/datasets/{}"),
+    "DELETE /datasets/{dataset_id}": _of_dataset("/datasets/{}", "DELETE"),
+    "GET /datasets/{dataset_id}/contact-sheet": _of_dataset("/datasets/{}/contact-sheet"),
+    "POST /image/generate": [
+        _posted(ONE_IMAGE, "nothing at all", 422, "prompt: missing, but required."),
+        _form(ONE_IMAGE, "two pictures", "num_outputs: 2 is too large; ", num_outputs="2"),
+        _form(ONE_IMAGE, "a blank prompt", "prompt: blank;", prompt=" "),
+        *_body_of_any_kind(ONE_IMAGE),
+    ],
+    "POST /image/train": [
+        _posted(ON_SERVER, "nothing at all", 422, "file_name: missing, but required."),
+        _form(ON_SERVER, "a zip that is not there", "file_name: 'no.zip' is not there"),
+        _form(ON_SERVER, "a way up", "file_name: '../no.zip' is not possible", file_name="../no.zip"),
+        _form(ON_SERVER, "a path", "file_name: '/etc/a.zip' is not possible", file_name="/etc/a.zip"),
+        _form(ON_SERVER, "no zip", "file_name: 'README.md' is not possible", file_name="README.md"),
+        _form(ON_SERVER, "an owner with a slash", "owner: 'me/you' is not possible", owner="me/you"),
+        _form(ON_SERVER, "a name with a space", "'my cat' is not possible", new_model_name="my cat"),
+        _form(ON_SERVER, "a blank word", "trigger_word: blank;", trigger_word=" "),
+        *_body_of_any_kind(ON_SERVER),
+    ],
+    "POST /train_model/": [
+        _posted(TRAIN, "nothing at all", 422, "instance_prompt: missing, but required."),
+        _form(TRAIN, "no pictures", "file: missing, but required"),
+        _form(TRAIN, "text for the pictures", "text, but a file is wanted", file="cats.zip"),
+        _form(TRAIN, "no steps", "max_train_steps: 0 is too small; 1 to 100000", max_train_steps="0"),
+        _form(TRAIN, "a word for a number", "'many' is not a whole number", max_train_steps="many"),
+        _form(TRAIN, "no model", "'a/b/c' is not a model's name", model="a/b/c"),
+        _posted(
+            TRAIN, "no zip", 422, "'a.zip'", data=_USUAL[TRAIN], files={"file": ("a.zip", b"these are cats")}
+        ),
+        _posted(TRAIN, "a file elsewhere", 422, "taken as 'file' only", files={"pictures": b"PK"}),
+        *_body_of_any_kind(TRAIN),
+    ],
+    "POST /run_model/": [
+        _posted(RUN, "nothing at all", 422, "prompt: missing, but required."),
+        _posted(RUN, "a version of nothing", 404, "No model here has the version", json=_run_of("a" * 64)),
+        _posted(RUN, "a model that is none", 404, "no/such-model", json=_run_of("no/such-model")),
+        _posted(RUN, "a version that is none", 422, "is not the name of a model", json=_run_of("a:b")),
+        _form(RUN, "a seed below zero", "seed: -1 is too small; 0 to 4294967295", seed="-1"),
+        *_body_of_any_kind(RUN),
+    ],
+    "GET /get_prediction/": [
+        Bad("nothing at all", 422, "url: missing, but required.", "/get_prediction/"),
+        *(
+            _query("/get_prediction/", kind, "is no prediction's address", f"url={url}")
+            for kind, url in {
+                "a secret place": "http://169.254.169.254/latest",
+                "this machine": "http://127.0.0.1:8000/predictions/abc",
+                "a file": "file:///etc/passwd",
+                "a way up": "https://api.replicate.com/v1/predictions/..%252f..%252faccount",
+                "another host": "https://api.replicate.com.evil.example/v1/predictions/abc",
+                "a name and a password": "https://a:b@api.replicate.com/v1/predictions/abc",
+                "a training": "https://api.replicate.com/v1/trainings/abc",
+                "a null byte": "a%00b",
+                "bytes that are no UTF-8": "%FF",
+                "a query behind it": "https://api.replicate.com/v1/predictions/abc%3Fa=b",
+            }.items()
+        ),
+        _query("/get_prediction/", "a long address", "is too long; at most 500", f"url={'a' * 501}"),
+        Bad("nobody's id", 404, "No job with id", f"/get_prediction/?url={NOBODY}"),
+        Bad("another method", 405, "PUT is not possible at", "/get_prediction/", "PUT"),
+    ],
+    "GET /get_training_status/{training_id}/": _named("/get_training_status/{}/", "No job with id"),
+    "GET /predictions/{prediction_id}": _named("/predictions/{}", "No job with id"),
+    "POST /predictions/{prediction_id}/cancel": _named("/predictions/{}/cancel", "No job with id"),
+    "GET /trainings/{training_id}": _named("/trainings/{}", "No job with id"),
+    "POST /trainings/{training_id}/cancel": _named("/trainings/{}/cancel", "No job with id"),
+    "POST /webhook/": _unsigned("/webhook/"),
+    "POST /webhook/{job_id}": _unsigned("/webhook/{job}"),
     "GET /ping": _plain("/ping", guarded=False),
     "GET /health": _plain("/health", guarded=False),
+    "GET /metrics": _plain("/metrics", guarded=True),
 }
 """By method and path as the OpenAPI document has them."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image as Picture
 
+from app.datasets import ProviderFile
 from app.errors import AppError, ProviderAnswerLostError, ProviderRefusedError
 from app.models import (
     Failure,
@@ -23,18 +24,21 @@ from app.models import (
     TrainingRequest,
     TrainingResult,
 )
+from app.services.fine_tunes import FineTunes
 from app.services.images import ImageService
 from app.services.jobs import JobService
 from app.services.jobs.door import JobDoor
 from app.services.jobs.runs import JobRuns
 from app.services.jobs.watchers import JobWatchers
-from app.services.provider import ModelInfo, Report
+from app.services.provider import ModelInfo, Report, WebhookNews
 from app.services.reconciler import Reconciler
-from app.services.training_sets import TrainingSets
+from app.services.training_sets import ProviderUploads, TrainingSets
 from app.storage.database import Database
 from app.storage.files import ImageFiles
+from app.storage.fine_tunes import FineTuneRows
 from app.storage.images import ImageRows
 from app.storage.jobs import JobStore
+from app.storage.provider_files import ProviderFileRows
 from tests.manual_clock import ManualClock
 
 OUTPUT = "https://replicate.delivery/picture.png"
@@ -73,8 +77,11 @@ class FakeProvider:
     runs: dict[str, Report] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    files: dict[str, bytes] = field(default_factory=dict)
     faults: deque[AppError] = field(default_factory=deque)
     down: AppError | None = None
+    webhooks: list[str | None] = field(default_factory=list)
+    secret: str = "whsec_cmVwbGljYXRlLWVtdWxhdG9yLXRlc3Qh"  # noqa: S105 - signs for nobody else
     preparing: asyncio.Event = field(default_factory=asyncio.Event)
     arriving: asyncio.Event = field(default_factory=asyncio.Event)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
@@ -129,18 +136,39 @@ class FakeProvider:
             "e440",
             {"trigger_word": request.trigger_word},
             destination="me/cat",
+            training_set=request.training_set,
             trigger_word=request.trigger_word,
             secrets=tuple(request.secrets or ()),
         )
 
-    async def prepare(self, order: Order, training_set: Path | None) -> Order:
+    async def upload(self, training_set: Path) -> ProviderFile:
+        self._called("upload")
+        address = f"https://api.replicate.com/v1/files/{self.calls['upload']}"
+        self.files[address] = await asyncio.to_thread(training_set.read_bytes)
+        return ProviderFile(address, self.clock.now() + timedelta(days=1))
+
+    async def has_file(self, address: str) -> bool:
+        self._called("has_file")
+        return address in self.files
+
+    async def prepare(self, order: Order, training_set: str | None) -> Order:
         self._called("prepare")
         await self.preparing.wait()
         self._check_up()
+        if training_set is not None:
+            order = replace(order, input={**order.input, "input_images": training_set}, training_set=None)
         return order
 
-    async def create(self, order: Order, *, wait: timedelta | None, secrets: dict[str, str]) -> Report:
+    async def create(
+        self,
+        order: Order,
+        *,
+        wait: timedelta | None,
+        secrets: dict[str, str],
+        webhook: str | None = None,
+    ) -> Report:
         self._called("create")
+        self.webhooks.append(webhook)
         await self.arriving.wait()
         fault = self.faults.popleft() if self.faults else None
         if fault is not None and not isinstance(fault, ProviderAnswerLostError):
@@ -190,6 +218,15 @@ class FakeProvider:
     async def models(self) -> list[ModelInfo]:
         self._called("models")
         return []
+
+    async def webhook_secret(self) -> str:
+        self._called("webhook_secret")
+        return self.secret
+
+    def read_webhook(self, body: bytes) -> WebhookNews:
+        """A body that is a run's id; the report is what is known of that run."""
+        upstream_id = body.decode()
+        return WebhookNews(upstream_id, lambda kind: self.runs[upstream_id])
 
     def _called(self, name: str) -> None:
         self.calls[name] += 1
@@ -243,7 +280,10 @@ async def process(directory: Path, provider: FakeProvider, clock: ManualClock) -
             directory=directory / "training_images", limit_bytes=1_000_000, clock=clock
         )
         door = JobDoor(store=store, images=images, provider=provider, watchers=watchers, clock=clock)
-        runs = JobRuns(store=store, door=door, provider=provider, training_sets=training_sets, clock=clock)
+        uploads = ProviderUploads(
+            sets=training_sets, rows=ProviderFileRows(database), provider=provider, clock=clock
+        )
+        runs = JobRuns(store=store, door=door, provider=provider, uploads=uploads, clock=clock)
         stack.push_async_callback(runs.aclose)
         reconciler = Reconciler(store=store, door=door, runs=runs, provider=provider, clock=clock)
         stack.push_async_callback(reconciler.aclose)
@@ -254,6 +294,7 @@ async def process(directory: Path, provider: FakeProvider, clock: ManualClock) -
             provider=provider,
             watchers=watchers,
             images=images,
+            fine_tunes=FineTunes(rows=FineTuneRows(database), clock=clock),
             clock=clock,
         )
         yield Process(store, door, runs, reconciler, jobs)

@@ -81,7 +81,13 @@ async def test_a_header_that_makes_no_sense_is_ignored(
     for route in BAD_REQUESTS:
         method, _, path = route.partition(" ")
         sent = [(header.encode(), SENSELESS[header].encode())]
-        ids = {"training_id": NOBODY, **existing}
+        ids = {
+            "training_id": NOBODY,
+            "prediction_id": NOBODY,
+            "dataset_id": NOBODY,
+            "alias": NOBODY,
+            **existing,
+        }
         request = client.build_request(method, path.format_map(ids), headers=sent)
         if path == "/generate-image/":
             request = client.build_request(method, path, headers=sent, data={"prompt": "a cat"})
@@ -90,8 +96,25 @@ async def test_a_header_that_makes_no_sense_is_ignored(
 
         expected = {
             "/training-status/{training_id}": 404,
+            "/get_training_status/{training_id}/": 404,
+            "/trainings/{training_id}": 404,
+            "/trainings/{training_id}/cancel": 404,
+            "/predictions/{prediction_id}": 404,
+            "/predictions/{prediction_id}/cancel": 404,
+            "/get_prediction/": 422,
+            "/image/generate": 422,
+            "/image/train": 422,
+            "/train_model/": 422,
+            "/run_model/": 422,
+            "/webhook/": 401,
+            "/webhook/{job_id}": 401,
             "/fine-tune/": 422,
+            "/datasets/": 422,
+            "/datasets/{dataset_id}": 404,
+            "/datasets/{dataset_id}/contact-sheet": 404,
             "/webhook-secrets": 422,
             "/webhook-secrets/rotate": 422,
+            "/models/{alias}": 404 if method != "PATCH" else 422,
+            "/models/{alias}/sample": 404,
         }.get(path, 200)
         assert response.status_code == expected, f"{route}: {response.text}"

@@ -85,3 +85,37 @@ def test_a_training_that_fails_is_told_in_a_sentence(
     client = service(**{"training_status/77aa": httpx.Response(200, json=failed)})
     with pytest.raises(DemoError, match=r"^the training did not succeed: It ran out of memory\.$"):
         run(client, PICTURES, tmp_path)
+
+
+def test_it_shows_what_was_found_how_the_loss_fell_and_the_new_model(
+    asked: list[httpx.Request], service: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    losses = [[step, 1.0 - step / 1000] for step in range(0, 1000, 5)]
+    status = TRAINED | {
+        "loss_history": losses,
+        "cost_so_far": 0.0305,
+        "currency": "USD",
+        "seconds_so_far": 20.0,
+        "cost_note": "An estimate.",
+    }
+    model = {"name": "robot", "alias": "robot", "training_id": "77aa", "description": "Fine-tuned here."}
+    client = service(
+        **{
+            "fine_tune/": httpx.Response(
+                200, json=TRAINING | {"dataset_id": "d1", "warnings": ["12 are few."]}
+            ),
+            "datasets/d1": httpx.Response(200, json={"report": {"pictures": 12, "captions": 3}}),
+            "training_status/77aa": httpx.Response(200, json=status),
+            "models": httpx.Response(200, json={"models": [model]}),
+        }
+    )
+
+    run(client, PICTURES, tmp_path)
+
+    said = capsys.readouterr().out
+    assert "  checked: 12 pictures, 3 captions\n  warning: 12 are few.\n" in said
+    assert "  loss 1.000 ███▇▇▇▇▆▆▆▆▅▅▅▅▄▄▄▄▃▃▃▃▂▂▂▂▁▁▁ 0.005\n" in said
+    assert "  20.0 s, 0.0305 USD. An estimate.\n" in said
+    assert "Models that can be used:\n  robot" in said
+    [generation] = [request for request in asked if request.url.path == "/generate-image/"]
+    assert b"model=robot" in generation.content

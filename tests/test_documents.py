@@ -16,6 +16,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from app.config import Settings
+from app.datasets import FindingCode
 from app.main import create_app
 from app.models import JobStatus
 from app.sandbox.faults import Fault
@@ -133,6 +134,13 @@ def test_every_status_of_a_job_is_documented_and_no_other() -> None:
     rows = re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE)
 
     assert rows == [status.value for status in JobStatus]
+
+
+def test_every_finding_of_a_check_is_documented_and_no_other() -> None:
+    page = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE)
+
+    assert rows == [code.value for code in FindingCode]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

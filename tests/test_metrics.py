@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,6 +16,8 @@ from app.metrics import COUNTED_FOR, Metrics
 from app.storage.statistics import Statistics
 from tests.conftest import Serve
 from tests.manual_clock import ManualClock
+
+OPERATIONS = (Path(__file__).parents[1] / "docs" / "operations.md").read_text(encoding="utf-8")
 
 Numbers = dict[tuple[str, ...], float]
 
@@ -97,6 +100,20 @@ async def test_every_name_is_explained_and_begins_alike(client: httpx.AsyncClien
     assert {name.partition("_")[0] for name in names} == {"fluxgate", "process"}
     assert all(re.search(rf"^# HELP {name}(_total)? \S+ ", page, re.MULTILINE) for name in names)
     assert "_created" not in page
+
+
+async def test_every_number_is_documented_and_no_other(client: httpx.AsyncClient) -> None:
+    await client.post("/generate-image/", data={"prompt": "a cat"})
+    page = (await client.get("/metrics")).text
+    rows: list[tuple[str, str]] = re.findall(r"^\| `(fluxgate_\w+)` \|([^|]*)\|", OPERATIONS, re.MULTILINE)
+    documented = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+
+    shown = {
+        f"{family.name}{'_total' if family.type == 'counter' else ''}": {*family.samples[0].labels} - {"le"}
+        for family in text_string_to_metric_families(page)
+        if family.name.startswith("fluxgate")
+    }
+    assert documented == shown
 
 
 async def test_open_metrics_come_where_they_are_asked_for(client: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """The OpenAPI document and the service agree, and no input that can be drawn from the document gets a 5xx."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from app.config import Settings
 from app.main import create_app
 from tests.conftest import Serve
+from tests.manual_clock import ManualClock
 
 AnyCase = schemathesis.Case[Any]
 AnyOperation = schemathesis.APIOperation[Any, Any, Any, Any]
@@ -68,6 +70,10 @@ class Service:
         return self.send(str(request.method), str(request.url), headers=headers, content=request.body)
 
 
+OUT_OF_REACH = {"/webhook/", "/webhook/{job_id}", "/image/train", "/train_model/", "/get_prediction/"}
+"""Where what is drawn is never right: a signature, a zip's name or content, an id in a query."""
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Settings with which webhooks can be sent to this machine, where nobody listens."""
@@ -82,7 +88,7 @@ def service(serve: Serve) -> Iterator[Service]:
 
 
 @pytest.fixture
-def existing(service: Service) -> dict[str, str]:
+def existing(service: Service, clock: ManualClock) -> dict[str, str]:
     """What parameters in paths may name, so that more than 404 comes back. All of it has ended."""
     form = {"prompt": "a cat", "webhook_url": NOWHERE}
     picture = service.send("POST", "/generate-image/", data=form).json()
@@ -90,10 +96,24 @@ def existing(service: Service) -> dict[str, str]:
     training = service.send("POST", "/fine-tune/", data={"trigger_word": "TOK"}, files=upload).json()
     return {
         "job_id": picture["job_id"],
+        "prediction_id": picture["job_id"],
         "event_id": f"evt_{picture['job_id']}_completed",
         "image_filename": picture["generated_image_url"].rpartition("/")[2],
         "training_id": training["training_id"],
+        "dataset_id": training["dataset_id"],
+        "alias": _alias_of(service, clock, training["training_id"]),
     }
+
+
+def _alias_of(service: Service, clock: ManualClock, training_id: str) -> str:
+    """The name of the model that the training makes, once it has ended."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        clock.advance(2)
+        status = service.send("GET", f"/training-status/{training_id}").json()
+        if status["status"] == "succeeded":
+            return str(service.send("GET", "/models").json()["models"][0]["alias"])
+    raise AssertionError(f"the training did not end: {status}")
 
 
 @pytest.mark.parametrize(("operation", "mode"), CASES, ids=[f"{o.label} {m.value}" for o, m in CASES])
@@ -113,7 +133,11 @@ def test_no_input_gets_a_5xx_or_an_answer_that_is_not_described(
     def agree(case: AnyCase, usable: bool) -> None:
         if usable:
             case.path_parameters |= {name: existing[name] for name in case.path_parameters}
-        if usable and operation.path == "/fine-tune/" and case.media_type == "multipart/form-data":
+        if (
+            usable
+            and operation.path in ("/fine-tune/", "/datasets/")
+            and case.media_type == "multipart/form-data"
+        ):
             case.body = cast(Any, UPLOAD)  # Nothing that is drawn is a zip of pictures.
         elif isinstance(case.body, dict):
             for name in ("training_images_url", "webhook_url"):
@@ -126,4 +150,6 @@ def test_no_input_gets_a_5xx_or_an_answer_that_is_not_described(
         case.validate_response(response, checks=CHECKS[:-1] if streamed else CHECKS)
 
     agree()
-    assert mode is GenerationMode.NEGATIVE or 200 in statuses
+    if operation.path in OUT_OF_REACH:
+        return
+    assert mode is GenerationMode.NEGATIVE or statuses & {200, 201, 204}

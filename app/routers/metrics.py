@@ -12,7 +12,7 @@ router = APIRouter(tags=["service"], dependencies=GUARDED_READ)
 @router.get("/metrics/", include_in_schema=False)
 @router.get(
     "/metrics",
-    summary="How is it doing, in numbers?",
+    summary="How is it doing?",
     response_class=Response,
     responses={
         200: {

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
-from app.dependencies import GUARDED_READ, Jobs, NeedsKey
+from app.dependencies import GUARDED_READ, Jobs, NeedsKey, TrainingCostsDep
 from app.errors import JobNotFoundError
 from app.problem_details import problems
 from app.routers.answers import answer
@@ -26,8 +26,9 @@ TrainingId = Annotated[
     responses=problems(401, 403, 422, 502, 503, JobNotFoundError("4f1c")),
 )
 async def training_status(
-    request: Request, training_id: TrainingId, jobs: Jobs, needs_key: NeedsKey
+    request: Request, training_id: TrainingId, jobs: Jobs, costs: TrainingCostsDep, needs_key: NeedsKey
 ) -> Response:
-    """How far it is, and once it has succeeded, the model that it made and how to use it."""
+    """How far it is, what it costs, and once it has succeeded, the model that it made and how to use it."""
     job = await jobs.training(training_id)
-    return answer(TrainingStatusOut.of(job, base_url=str(request.base_url), needs_key=needs_key))
+    base_url = str(request.base_url)
+    return answer(TrainingStatusOut.of(job, costs.of(job), base_url=base_url, needs_key=needs_key))

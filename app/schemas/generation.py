@@ -10,7 +10,7 @@ from app.schemas.bodies import OpenBody
 from app.schemas.jobs import image_url
 from app.schemas.webhooks import WEBHOOK_FIELDS, WebhookEvents, WebhookUrl, webhook_of
 
-_HIGHEST_SEED = 2**32 - 1
+HIGHEST_SEED = 2**32 - 1
 _NOT_OPTIONS = frozenset({"prompt", "seed", "model"}) | WEBHOOK_FIELDS
 
 
@@ -34,7 +34,7 @@ class GenerateImageIn(OpenBody):
         default=None,
         description="`dev`, `schnell`, or a model's name as in `/models`; empty: the service's own choice.",
     )
-    seed: Annotated[int, Field(ge=0, le=_HIGHEST_SEED)] | None = Field(
+    seed: Annotated[int, Field(ge=0, le=HIGHEST_SEED)] | None = Field(
         default=None,
         description="The same seed and settings give the same picture; empty: a new one is drawn.",
     )
@@ -92,6 +92,9 @@ class GenerateImageOut(BaseModel):
     version: str | None
     ignored: list[str] = Field(description="Fields that were given and that the model cannot take.")
     notice: str | None = Field(description="What is unusual about the result, in a sentence.")
+    warnings: list[str] = Field(
+        description="What was odd about the request, as a trigger word that is not in the prompt."
+    )
     timings: Timings
 
     @classmethod
@@ -107,6 +110,7 @@ class GenerateImageOut(BaseModel):
             version=job.order.version,
             ignored=list(job.order.ignored),
             notice=job.notice,
+            warnings=list(job.warnings),
             timings=Timings.of(job),
         )
 

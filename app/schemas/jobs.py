@@ -100,6 +100,7 @@ class JobOut(BaseModel):
     weights_url: str | None
     log_tail: list[str]
     notice: str | None = Field(description="What is unusual about the job, in a sentence.")
+    warnings: list[str] = Field(description="What was odd about the request.")
     failure: FailureOut | None
 
     @classmethod
@@ -134,6 +135,7 @@ class JobOut(BaseModel):
             weights_url=result.weights if result else None,
             log_tail=job.log_tail.splitlines(),
             notice=job.notice,
+            warnings=list(job.warnings),
             failure=FailureOut.of(job.failure) if job.failure else None,
         )
 

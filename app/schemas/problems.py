@@ -1,5 +1,7 @@
 """The shape of every error answer, for the API description."""
 
+from typing import Any
+
 from pydantic import BaseModel, Field
 
 
@@ -21,3 +23,6 @@ class Problem(BaseModel):
     request_id: str | None = None
     errors: list[ProblemField] = []
     job_id: str | None = None
+    report: dict[str, Any] | None = Field(
+        default=None, description="What the check of training pictures found, where they were refused."
+    )

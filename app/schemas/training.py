@@ -12,10 +12,13 @@ from app.schemas.bodies import OpenBody
 from app.schemas.jobs import FailureOut
 from app.schemas.sentences import standing
 from app.schemas.webhooks import WEBHOOK_FIELDS, WebhookEvents, WebhookUrl, webhook_of
+from app.services.training_costs import CURRENCY, TrainingCost
+from app.services.training_sets import Checked
 
 _SECRETS = ("hf_token", "wandb_api_key")
 _NOT_OPTIONS = (
-    frozenset({"training_images_url", "trigger_word", "destination_model", *_SECRETS}) | WEBHOOK_FIELDS
+    frozenset({"training_images_url", "trigger_word", "destination_model", "dataset_id", *_SECRETS})
+    | WEBHOOK_FIELDS
 )
 
 
@@ -58,8 +61,11 @@ class FineTuneIn(OpenBody):
     )
     training_images_url: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
         default=None,
-        description="Where a zip of the pictures can be downloaded. Either this, or an upload.",
+        description="Where a zip of the pictures can be downloaded. Either this, or an upload, or a dataset.",
         json_schema_extra={"format": "uri", "pattern": "^https?://"},
+    )
+    dataset_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        default=None, description="The `id` of a dataset that was checked before; see `/datasets/`."
     )
     steps: int = Field(default=1000, ge=1, le=100_000, description="How long to train.")
     destination_model: ModelName | None = Field(
@@ -77,12 +83,11 @@ class FineTuneIn(OpenBody):
     webhook_url: WebhookUrl = None
     webhook_events: WebhookEvents = None
 
-    def to_request(self, training_set: str | None) -> TrainingRequest:
-        """What is asked of the service; `training_set` is the SHA-256 of the uploaded pictures."""
+    def to_request(self, training_set: str) -> TrainingRequest:
+        """What is asked of the service; `training_set` is the id of the dataset to train on."""
         secrets = {"hf_token": self.hf_token, "wandb_api_key": self.wandb_api_key}
         return TrainingRequest(
             trigger_word=self.trigger_word,
-            training_images_url=self.training_images_url,
             training_set=training_set,
             destination=self.destination_model,
             options=self.given(without=_NOT_OPTIONS),
@@ -99,11 +104,12 @@ class FineTuneOut(BaseModel):
     job_id: str
     status_url: str = Field(examples=["/training-status/4f1c"])
     destination_model: str | None
+    dataset_id: str = Field(description="The pictures, as they are sent; see `/datasets/{dataset_id}`.")
     warnings: list[str] = Field(description="What the pictures lack for a good result.")
     ignored: list[str] = Field(description="Fields and files that were given and play no part.")
 
     @classmethod
-    def of(cls, job: Job, *, warnings: tuple[str, ...] = (), ignored: tuple[str, ...] = ()) -> Self:
+    def of(cls, job: Job, *, checked: Checked) -> Self:
         waits = job.status is JobStatus.QUEUED
         return cls(
             training_id=job.id,
@@ -111,8 +117,9 @@ class FineTuneOut(BaseModel):
             job_id=job.id,
             status_url=f"/training-status/{job.id}",
             destination_model=job.order.destination,
-            warnings=list(warnings),
-            ignored=[*job.order.ignored, *ignored],
+            dataset_id=checked.dataset.id,
+            warnings=list(checked.warnings),
+            ignored=[*job.order.ignored, *checked.ignored],
         )
 
 
@@ -130,6 +137,10 @@ class TrainingStatusOut(BaseModel):
     eta_seconds: int | None
     phase: str | None
     loss: float | None
+    loss_history: list[tuple[int, float]] = Field(
+        description="Steps and their losses, up to 200 of them, evenly spread; the newest one last.",
+        examples=[[[1, 0.512], [450, 0.33]]],
+    )
     log_tail: list[str] = Field(description="The last lines of the trainer's log.")
     error: FailureOut | None
     notice: str | None
@@ -143,9 +154,13 @@ class TrainingStatusOut(BaseModel):
     started_at: datetime | None
     completed_at: datetime | None
     predict_seconds: float | None
+    seconds_so_far: float = Field(description="How long it has been running at the provider.")
+    cost_so_far: float | None = Field(description="An estimate; null where no price is set.")
+    currency: str | None
+    cost_note: str | None = Field(description="How the cost was estimated, in a sentence.")
 
     @classmethod
-    def of(cls, job: Job, *, base_url: str, needs_key: bool) -> Self:
+    def of(cls, job: Job, cost: TrainingCost, *, base_url: str, needs_key: bool) -> Self:
         progress = job.progress
         version = job.result.version if job.result else None
         percent = progress.percent if progress else None
@@ -159,6 +174,7 @@ class TrainingStatusOut(BaseModel):
             eta_seconds=progress.eta_seconds if progress and not job.status.is_final else None,
             phase=progress.phase if progress else None,
             loss=progress.loss if progress else None,
+            loss_history=list(job.losses),
             log_tail=job.log_tail.splitlines(),
             error=FailureOut.of(job.failure) if job.failure else None,
             notice=job.notice,
@@ -172,6 +188,10 @@ class TrainingStatusOut(BaseModel):
             started_at=job.started_at,
             completed_at=job.completed_at,
             predict_seconds=job.predict_seconds,
+            seconds_so_far=cost.seconds,
+            cost_so_far=cost.amount,
+            currency=CURRENCY if cost.amount is not None else None,
+            cost_note=cost.note,
         )
 
 

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
+from app.datasets import ProviderFile
 from app.errors import (
     AppError,
     DownloadError,
@@ -18,7 +19,7 @@ from app.errors import (
     ProviderUnavailableError,
 )
 from app.models import GenerationRequest, JobKind, Order, TrainingRequest
-from app.services.provider import ModelInfo, Provider, Report
+from app.services.provider import ModelInfo, Provider, Report, WebhookNews
 from app.working_on import JOB_ID, NO_JOB
 
 T = TypeVar("T")
@@ -66,16 +67,31 @@ class ObservedProvider:
         with self._call("plan_training"):
             return await self._provider.plan_training(request)
 
-    async def prepare(self, order: Order, training_set: Path | None) -> Order:
+    async def upload(self, training_set: Path) -> ProviderFile:
+        with self._call("upload"):
+            return await self._provider.upload(training_set)
+
+    async def has_file(self, address: str) -> bool:
+        with self._call("has_file"):
+            return await self._provider.has_file(address)
+
+    async def prepare(self, order: Order, training_set: str | None) -> Order:
         if order.kind is JobKind.GENERATION:
             # Nothing is called for those.
             return await self._provider.prepare(order, training_set)
         with self._call("prepare"):
             return await self._provider.prepare(order, training_set)
 
-    async def create(self, order: Order, *, wait: timedelta | None, secrets: dict[str, str]) -> Report:
+    async def create(
+        self,
+        order: Order,
+        *,
+        wait: timedelta | None,
+        secrets: dict[str, str],
+        webhook: str | None = None,
+    ) -> Report:
         with self._call("create"):
-            return await self._provider.create(order, wait=wait, secrets=secrets)
+            return await self._provider.create(order, wait=wait, secrets=secrets, webhook=webhook)
 
     async def fetch(self, kind: JobKind, upstream_id: str) -> Report:
         with self._call("fetch"):
@@ -113,12 +129,22 @@ class ObservedProvider:
         with self._call("models"):
             return await self._provider.models()
 
+    async def webhook_secret(self) -> str:
+        with self._call("webhook_secret"):
+            return await self._provider.webhook_secret()
+
+    def read_webhook(self, body: bytes) -> WebhookNews:
+        return self._provider.read_webhook(body)
+
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:
         call = _Call(self.name, name, self._numbers)
         began = perf_counter()
         try:
-            with trace.use_span(call.span, record_exception=False, set_status_on_exception=False):
+            if call.span.is_recording():
+                with trace.use_span(call.span, record_exception=False, set_status_on_exception=False):
+                    yield
+            else:
                 yield
         except BaseException as exc:
             call.went_wrong(exc)

@@ -1,11 +1,12 @@
 """What every provider of image models offers, and what it reports."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from app.datasets import ProviderFile
 from app.models import (
     Failure,
     GenerationRequest,
@@ -49,6 +50,14 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookNews:
+    """What a provider's webhook tells: of which run, and how that stands, given what kind of run it is."""
+
+    upstream_id: str
+    report_as: Callable[[JobKind], Report]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """A model that can be used: `name` as `owner/name`, `version` its current version id if it has one."""
 
@@ -77,12 +86,33 @@ class Provider(Protocol):
         """The order that trains `request`, checked against the trainer's own schema; costs nothing."""
         ...
 
-    async def prepare(self, order: Order, training_set: Path | None) -> Order:
-        """Do what must be done before `create`: uploads, destinations. Safe to repeat, costs nothing."""
+    async def upload(self, training_set: Path) -> ProviderFile:
+        """Bring a zip of pictures to where the trainer finds it. Costs nothing."""
         ...
 
-    async def create(self, order: Order, *, wait: timedelta | None, secrets: dict[str, str]) -> Report:
-        """Start the run: the one call that costs money. With `wait`, the answer may be that late."""
+    async def has_file(self, address: str) -> bool:
+        """Whether the file that was uploaded to `address` still lies there."""
+        ...
+
+    async def prepare(self, order: Order, training_set: str | None) -> Order:
+        """Do what must be done before `create`. Safe to repeat, costs nothing.
+
+        `training_set` is the address of the uploaded pictures, for a training that has some.
+        """
+        ...
+
+    async def create(
+        self,
+        order: Order,
+        *,
+        wait: timedelta | None,
+        secrets: dict[str, str],
+        webhook: str | None = None,
+    ) -> Report:
+        """Start the run: the one call that costs money. With `wait`, the answer may be that late.
+
+        The provider is asked to tell `webhook`, an address of ours, how the run goes on.
+        """
         ...
 
     async def fetch(self, kind: JobKind, upstream_id: str) -> Report:
@@ -107,4 +137,12 @@ class Provider(Protocol):
 
     async def models(self) -> list[ModelInfo]:
         """The models that can be used now."""
+        ...
+
+    async def webhook_secret(self) -> str:
+        """What the provider signs its webhooks with, as `whsec_` and a key in base64."""
+        ...
+
+    def read_webhook(self, body: bytes) -> WebhookNews:
+        """What a webhook says whose signature was verified; `InvalidRequestError` for what makes no sense."""
         ...

@@ -1,9 +1,80 @@
 """Rows of the models that were fine-tuned here."""
 
-from sqlalchemy import Connection, insert, select
+from typing import Any
 
-from app.models import Job
-from app.storage.tables import fine_tunes
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.models import RESERVED_ALIASES, FineTune, Job
+from app.storage.database import Database
+from app.storage.tables import fine_tunes, images
+
+_LONGEST_NAME = 60
+"""Of an alias that is made here, so that a number behind it still fits."""
+
+_NEW_SAMPLE = (
+    select(func.min(images.c.name))
+    .where(images.c.job_id == fine_tunes.c.sample_job)
+    .correlate(fine_tunes)
+    .scalar_subquery()
+)
+_PICTURE = func.coalesce(_NEW_SAMPLE, fine_tunes.c.sample)
+"""The newest sample that is finished: the picture of the last job, or the one before it."""
+
+
+class FineTuneRows:
+    """The list of fine-tunes: looked up, renamed, and taken from."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> list[FineTune]:
+        """All of them, newest first."""
+        return await self._found(_rows().order_by(fine_tunes.c.created_at.desc(), fine_tunes.c.alias))
+
+    async def get(self, alias: str) -> FineTune | None:
+        """The one of that name."""
+        found = await self._found(_rows().where(fine_tunes.c.alias == alias))
+        return found[0] if found else None
+
+    async def with_version(self, model: str, version: str) -> FineTune | None:
+        """The one that this version of `owner/name` is."""
+        mine = func.lower(fine_tunes.c.model) == model.lower()
+        found = await self._found(_rows().where(mine, fine_tunes.c.version == version))
+        return found[0] if found else None
+
+    async def rename(self, alias: str, new: str) -> bool | None:
+        """Give it another name; False if that is taken, None if there is none of the old name."""
+        statement = update(fine_tunes).where(fine_tunes.c.alias == alias).values(alias=new)
+        try:
+            return await self._changed(statement) or None
+        except IntegrityError:
+            return False
+
+    async def delete(self, alias: str) -> bool:
+        """Take it from the list; False if it was not there."""
+        return await self._changed(delete(fine_tunes).where(fine_tunes.c.alias == alias))
+
+    async def set_sample_job(self, training_id: str, job_id: str) -> None:
+        """Let the picture that the job makes be the sample; until it is there, the present one stays."""
+        statement = (
+            update(fine_tunes)
+            .where(fine_tunes.c.job_id == training_id)
+            .values(sample=_PICTURE, sample_job=job_id)
+        )
+        await self._changed(statement)
+
+    async def _found(self, query: Select[Any]) -> list[FineTune]:
+        def operation(connection: Connection) -> list[FineTune]:
+            return [_from_row(row) for row in connection.execute(query)]
+
+        return await self._database.read(operation)
+
+    async def _changed(self, statement: Any) -> bool:
+        def operation(connection: Connection) -> bool:
+            return bool(connection.execute(statement).rowcount)
+
+        return await self._database.write(operation)
 
 
 def register(connection: Connection, job: Job) -> None:
@@ -13,7 +84,7 @@ def register(connection: Connection, job: Job) -> None:
     """
     if job.result is None or job.order.destination is None:
         return
-    name = job.order.destination.rpartition("/")[2]
+    name = job.order.destination.rpartition("/")[2].lower()[:_LONGEST_NAME]
     row = {
         "alias": _free_alias(connection, name),
         "job_id": job.id,
@@ -29,7 +100,28 @@ def register(connection: Connection, job: Job) -> None:
 
 def _free_alias(connection: Connection, name: str) -> str:
     alias, number = name, 1
-    while connection.execute(select(fine_tunes.c.alias).where(fine_tunes.c.alias == alias)).first():
+    while (
+        alias in RESERVED_ALIASES
+        or connection.execute(select(fine_tunes.c.alias).where(fine_tunes.c.alias == alias)).first()
+    ):
         number += 1
         alias = f"{name}-{number}"
     return alias
+
+
+def _rows() -> Select[Any]:
+    return select(fine_tunes, _PICTURE.label("picture"))
+
+
+def _from_row(row: Row[Any]) -> FineTune:
+    return FineTune(
+        alias=row.alias,
+        job_id=row.job_id,
+        provider=row.provider,
+        model=row.model,
+        version=row.version,
+        created_at=row.created_at,
+        trigger_word=row.trigger_word,
+        dataset_id=row.dataset_id,
+        sample=row.picture,
+    )

@@ -127,6 +127,12 @@ class JobStore:
         """The job whose run has this id at its provider."""
         return await self._first(jobs.c.upstream_id == upstream_id)
 
+    async def with_result(self, version: str) -> Job | None:
+        """The training that made this version, given by its bare id."""
+        made = jobs.c.result_version.endswith(f":{version}", autoescape=True)
+        succeeded = jobs.c.status == JobStatus.SUCCEEDED.value
+        return await self._first(and_(succeeded, jobs.c.kind == JobKind.TRAINING.value, made))
+
     async def upstream_ids(self, *, since: datetime) -> set[str]:
         """The ids of all runs that jobs made since then have, or have had."""
         query = select(jobs.c.upstream_id, jobs.c.tried).where(jobs.c.created_at >= since)
@@ -215,10 +221,6 @@ class JobStore:
             return {str(model): float(seconds) for model, seconds in connection.execute(query)}
 
         return await self._database.read(operation)
-
-    async def fine_tunes(self, *, limit: int) -> list[Job]:
-        """Finished trainings, newest first."""
-        return await self.page(kind=JobKind.TRAINING, status=JobStatus.SUCCEEDED, before=None, limit=limit)
 
     async def _first(self, condition: Any) -> Job | None:
         def operation(connection: Connection) -> Job | None:

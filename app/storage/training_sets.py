@@ -1,4 +1,4 @@
-"""Training sets on disk: one `<sha256>.zip` each."""
+"""Training sets on disk: one `<sha256>.zip` each, and a contact sheet of those that were looked at."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _WORKSPACE_PREFIX = ".incoming-"
+_SHEETS = ".sheets"
 _PROBE = bytes(64 * 1024)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -54,6 +55,35 @@ class TrainingSetFiles:
         if _SHA256.fullmatch(sha256) is None or not path.is_file():
             raise FileNotFoundError(f"No training set with the SHA-256 {sha256!r} in {self._directory}.")
         return path
+
+    def contact_sheet(self, sha256: str) -> bytes | None:
+        """The contact sheet of the set, if it was drawn."""
+        try:
+            return self._sheet(sha256).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def keep_contact_sheet(self, sha256: str, drawn: bytes) -> None:
+        """Put a contact sheet in its place."""
+        sheet = self._sheet(sha256)
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = sheet.with_name(f"{_WORKSPACE_PREFIX}{uuid.uuid4().hex}")
+        try:
+            unfinished.write_bytes(drawn)
+            unfinished.replace(sheet)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def remove(self, sha256: str) -> None:
+        """Take the set and its contact sheet away; nothing happens if they are not there."""
+        if _SHA256.fullmatch(sha256) is not None:
+            (self._directory / f"{sha256}.zip").unlink(missing_ok=True)
+            self._sheet(sha256).unlink(missing_ok=True)
+
+    def _sheet(self, sha256: str) -> Path:
+        if _SHA256.fullmatch(sha256) is None:
+            raise FileNotFoundError(f"No training set with the SHA-256 {sha256!r}.")
+        return self._directory / _SHEETS / f"{sha256}.webp"
 
     def discard_workspaces_before(self, moment: datetime) -> int:
         """Remove what killed processes left before `moment`, and return how many folders those were."""

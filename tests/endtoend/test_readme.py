@@ -182,12 +182,12 @@ def test_the_training_succeeds_and_use_it_generates_with_it(
 
 
 def test_the_new_model_is_among_those_that_can_be_used(session: Session, trained: dict[str, Any]) -> None:
-    before = json.loads(session.output_of("/models"))["models"]
-    [again] = [block.lines for block in session.blocks if "/models" in block.lines]
+    before = json.loads(session.output_of("/models; echo"))["models"]
+    [again] = [block.lines for block in session.blocks if "/models; echo" in block.lines]
     after = json.loads(session.paste(again).output)["models"]
 
     assert "black-forest-labs/flux-dev" in [model["name"] for model in before]
-    assert trained["model"] in [model["name"] for model in after]
+    assert trained["version"] in [f"{model['model']}:{model['version']}" for model in after]
 
 
 def test_it_says_that_it_is_there_and_well(session: Session) -> None:

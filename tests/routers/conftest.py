@@ -17,12 +17,14 @@ from app.request_ids import RequestIds
 from app.routers import fine_tune, generate_image, jobs, models, service, training_status
 from app.services.access import Access
 from app.services.readiness import Readiness
+from app.services.training_costs import TrainingCosts
 from app.turns import Turns
+from tests.manual_clock import ManualClock
 from tests.routers.stand_ins import (
-    StandInInspector,
+    StandInDatasets,
+    StandInFineTunes,
     StandInJobs,
     StandInReceivers,
-    StandInTrainingSets,
     works,
 )
 
@@ -36,29 +38,22 @@ def stand_in_jobs() -> StandInJobs:
 
 
 @pytest.fixture
-def stand_in_sets() -> StandInTrainingSets:
-    """The training sets behind `edge`."""
-    return StandInTrainingSets()
+def stand_in_datasets() -> StandInDatasets:
+    """The datasets behind `edge`."""
+    return StandInDatasets()
 
 
 @pytest.fixture
-def stand_in_inspector() -> StandInInspector:
-    """The inspector of addresses behind `edge`."""
-    return StandInInspector()
-
-
-@pytest.fixture
-def serve_edge(
-    stand_in_jobs: StandInJobs, stand_in_sets: StandInTrainingSets, stand_in_inspector: StandInInspector
-) -> ServeEdge:
+def serve_edge(stand_in_jobs: StandInJobs, stand_in_datasets: StandInDatasets) -> ServeEdge:
     """Serve the edge, with other state where a test needs that, to a client at `client_host`."""
 
     @asynccontextmanager
     async def start(client_host: str = "127.0.0.1", **changed: object) -> AsyncIterator[httpx.AsyncClient]:
         state: dict[str, Any] = {
             "jobs": stand_in_jobs,
-            "training_sets": stand_in_sets,
-            "url_inspector": stand_in_inspector,
+            "datasets": stand_in_datasets,
+            "fine_tunes": StandInFineTunes(),
+            "training_costs": TrainingCosts(price_per_second=0.001525, is_charged=True, clock=ManualClock()),
             "webhook_receivers": StandInReceivers(),
             "access": Access(),
             "turns": Turns(),

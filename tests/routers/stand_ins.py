@@ -3,12 +3,22 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from app.errors import AppError, JobNotFoundError
-from app.models import GenerationRequest, Image, Job, JobKind, JobPage, JobStatus, Order, TrainingRequest
+from app.datasets import Dataset, DatasetReport, FileFinding, FindingCode
+from app.errors import AppError, JobNotFoundError, TrainingSetRefusedError
+from app.models import (
+    FineTune,
+    GenerationRequest,
+    Image,
+    Job,
+    JobKind,
+    JobPage,
+    JobStatus,
+    Order,
+    TrainingRequest,
+)
 from app.services.provider import ModelInfo
-from app.services.training_sets import TrainingSet, Upload
+from app.services.training_sets import Checked, Upload
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -108,6 +118,9 @@ class StandInJobs:
             raise JobNotFoundError(job_id)
         return self._given(job_id)
 
+    async def check_training(self, request: TrainingRequest) -> None:
+        self.asked.append(request)
+
     refresh = get
     training = get
     cancel = get
@@ -128,33 +141,41 @@ class StandInJobs:
 
 
 @dataclass
-class StandInTrainingSets:
+class StandInFineTunes:
+    """A list without a fine-tune in it."""
+
+    async def all(self) -> Sequence[FineTune]:
+        return []
+
+
+@dataclass
+class StandInDatasets:
     """Takes every upload, and keeps what was in it."""
 
     taken: dict[str, bytes] = field(default_factory=dict)
 
-    async def take_in(self, uploads: Sequence[Upload]) -> TrainingSet:
+    urls: list[str] = field(default_factory=list)
+    error: TrainingSetRefusedError | None = None
+
+    async def take_in(self, uploads: Sequence[Upload], *, name: str | None = None) -> Checked:
         for upload in uploads:
             self.taken[upload.filename or ""] = await upload.read()
-        return TrainingSet(
-            sha256="ab" * 32,
-            path=Path("pictures.zip"),
-            pictures=len(uploads),
+        if self.error is not None:
+            raise self.error
+        return Checked(await self.get("ab" * 32))
+
+    async def take_in_urls(self, urls: Sequence[str], *, name: str | None = None) -> Checked:
+        self.urls.extend(urls)
+        return Checked(await self.get("ab" * 32))
+
+    async def get(self, dataset_id: str) -> Dataset:
+        report = DatasetReport(
+            pictures=2,
             captions=0,
-            size_bytes=sum(map(len, self.taken.values())),
-            ignored=("notes.doc",),
-            warnings=("The training set has 2 pictures; 10 or more are recommended.",),
+            warnings=(FileFinding(FindingCode.FEW_PICTURES, "The training set has 2 pictures."),),
+            ignored=(FileFinding(FindingCode.OTHER_FILE, "Of no use.", "notes.doc"),),
         )
-
-
-@dataclass
-class StandInInspector:
-    """Finds every address good, and notes it."""
-
-    checked: list[str] = field(default_factory=list)
-
-    async def check_zip(self, url: str) -> None:
-        self.checked.append(url)
+        return Dataset(dataset_id, "cats.zip", START, 1000, report)
 
 
 @dataclass

@@ -139,5 +139,6 @@ async def test_only_ping_health_and_pages_are_open(edge: httpx.AsyncClient, serv
     async with serve_edge("203.0.113.9", access=WITH_KEY) as client:
         for path, operations in paths.items():
             for method in operations:
-                response = await client.request(method, path.format(job_id="4f1c", training_id="4f1c"))
+                ids = {"job_id": "4f1c", "training_id": "4f1c", "alias": "cats"}
+                response = await client.request(method, path.format_map(ids))
                 assert (response.status_code == 401) == (path not in ("/ping", "/health")), path

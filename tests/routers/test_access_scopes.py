@@ -25,8 +25,13 @@ OPEN = {
     "/health",
     "/health/",
     "/",
+    "/webhook",
+    "/webhook/",
+    "/webhook/{job_id}",
+    "/webhook/{job_id}/",
 }
-"""The routes that want no key: pages (which a user name and a password can guard), and signs of life."""
+"""The routes that want no key: pages (which a user name and a password can guard), signs of life, and the
+provider's webhooks, whose signature stands in for a key."""
 
 CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 

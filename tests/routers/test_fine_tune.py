@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.errors import JobFailedError
+from app.errors import FieldError, JobFailedError, TrainingSetRefusedError
 from app.models import JobStatus, TrainingRequest
-from tests.routers.stand_ins import TRAINING, StandInInspector, StandInJobs, StandInTrainingSets
+from tests.routers.stand_ins import TRAINING, StandInDatasets, StandInJobs
 
 URL = "https://files.example/dl/cats.zip"
 
@@ -21,7 +21,7 @@ def _a_training(stand_in_jobs: StandInJobs) -> None:
 
 
 async def test_a_url_starts_a_training(
-    edge: httpx.AsyncClient, stand_in_jobs: StandInJobs, stand_in_inspector: StandInInspector
+    edge: httpx.AsyncClient, stand_in_jobs: StandInJobs, stand_in_datasets: StandInDatasets
 ) -> None:
     response = await edge.post("/fine-tune/", data={"training_images_url": URL, "trigger_word": " TOK "})
 
@@ -32,18 +32,19 @@ async def test_a_url_starts_a_training(
         "job_id": "77aa",
         "status_url": "/training-status/77aa",
         "destination_model": "me/cats",
-        "warnings": [],
-        "ignored": [],
+        "dataset_id": "ab" * 32,
+        "warnings": ["The training set has 2 pictures."],
+        "ignored": ["notes.doc"],
     }
     assert response.headers["Location"] == "/training-status/77aa"
-    assert stand_in_inspector.checked == [URL]
+    assert stand_in_datasets.urls == [URL]
     assert stand_in_jobs.asked == [
-        TrainingRequest(trigger_word="TOK", training_images_url=URL, options={}, secrets={})
+        TrainingRequest(trigger_word="TOK", training_set="ab" * 32, options={}, secrets={})
     ]
 
 
 async def test_pictures_can_be_uploaded(
-    edge: httpx.AsyncClient, stand_in_jobs: StandInJobs, stand_in_sets: StandInTrainingSets
+    edge: httpx.AsyncClient, stand_in_jobs: StandInJobs, stand_in_datasets: StandInDatasets
 ) -> None:
     files = [("training_images", (name, name.encode(), "image/png")) for name in ("a.png", "b.png")]
 
@@ -52,9 +53,9 @@ async def test_pictures_can_be_uploaded(
     )
 
     assert response.status_code == 200
-    assert response.json()["warnings"] == ["The training set has 2 pictures; 10 or more are recommended."]
+    assert response.json()["warnings"] == ["The training set has 2 pictures."]
     assert response.json()["ignored"] == ["notes.doc"]
-    assert stand_in_sets.taken == {"a.png": b"a.png", "b.png": b"b.png"}
+    assert stand_in_datasets.taken == {"a.png": b"a.png", "b.png": b"b.png"}
     assert stand_in_jobs.asked == [
         TrainingRequest(
             trigger_word="TOK", training_set="ab" * 32, options={"steps": 300, "lora_rank": "8"}, secrets={}
@@ -80,7 +81,7 @@ async def test_secrets_are_passed_on_apart_from_the_options(
     assert stand_in_jobs.asked == [
         TrainingRequest(
             trigger_word="TOK",
-            training_images_url=URL,
+            training_set="ab" * 32,
             destination="me/cats",
             options={"optimizer": "adamw"},
             secrets={"hf_token": "hf_12345", "wandb_api_key": "w-6789"},
@@ -132,8 +133,8 @@ async def test_a_training_without_pictures_is_refused(
 
     assert response.status_code == 422
     assert response.json()["detail"] == (
-        "training_images_url: neither was given; "
-        "give either the URL of a zip or an upload as 'training_images'."
+        "training_images_url: none was given; give either the URL of a zip, or an upload as "
+        "'training_images', or the 'dataset_id' of a dataset."
     )
     assert not stand_in_jobs.asked
 
@@ -146,7 +147,7 @@ async def test_a_training_with_two_sources_is_refused(edge: httpx.AsyncClient) -
     )
 
     assert response.status_code == 422
-    assert response.json()["errors"][0]["message"].startswith("both were given;")
+    assert response.json()["errors"][0]["message"].startswith("more than one was given;")
 
 
 async def test_a_file_s_name_in_place_of_the_file_is_explained(edge: httpx.AsyncClient) -> None:
@@ -251,3 +252,31 @@ async def test_an_upload_that_finds_no_place_is_no_fault_of_the_caller(
     assert response.status_code == 503
     assert response.json()["code"] == "storage_unavailable"
     assert "No such file or directory" in response.json()["detail"]
+
+
+async def test_a_dataset_that_is_there_can_be_trained_on(
+    edge: httpx.AsyncClient, stand_in_jobs: StandInJobs
+) -> None:
+    response = await edge.post("/fine-tune/", json={"dataset_id": "cd" * 32, "trigger_word": "TOK"})
+
+    assert response.status_code == 200
+    assert response.json()["dataset_id"] == "cd" * 32
+    assert stand_in_jobs.asked == [
+        TrainingRequest(trigger_word="TOK", training_set="cd" * 32, options={}, secrets={})
+    ]
+
+
+async def test_a_refused_set_is_a_problem_with_its_report(
+    edge: httpx.AsyncClient, stand_in_datasets: StandInDatasets
+) -> None:
+    stand_in_datasets.error = TrainingSetRefusedError(
+        [FieldError("training_images", "No zip.")], report={"errors": [{"code": "not_a_zip"}]}
+    )
+
+    response = await edge.post(
+        "/fine-tune/", data={"trigger_word": "TOK"}, files={"training_images": ("cats.zip", b"PK")}
+    )
+
+    assert response.status_code == 422
+    assert response.json()["code"] == "training_set_refused"
+    assert response.json()["report"] == {"errors": [{"code": "not_a_zip"}]}

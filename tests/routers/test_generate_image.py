@@ -25,6 +25,7 @@ async def test_a_form_gives_the_pictures(edge: httpx.AsyncClient, stand_in_jobs:
         "version": None,
         "ignored": ["lora_scale"],
         "notice": None,
+        "warnings": [],
         "timings": {"queued": 1.0, "predict": 2.25, "total": 3.5},
     }
     assert stand_in_jobs.asked == [GenerationRequest(prompt="a cat", options={})]

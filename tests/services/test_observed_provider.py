@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ from app.services.observed_provider import ObservedProvider
 from app.services.provider import Provider
 from tests.fake_provider import OUTPUT, FakeProvider
 from tests.manual_clock import ManualClock
+
+ROBOTS = Path(__file__).parents[2] / "examples" / "training_pictures.zip"
 
 
 class Told:
@@ -57,12 +60,13 @@ async def test_calls_are_counted_by_name(provider: FakeProvider, told: Told) -> 
     await observed.cancel(order.kind, report.upstream_id)
     await observed.models()
     training = await observed.plan_training(TrainingRequest("TOK"))
-    await observed.prepare(training, None)
+    await observed.prepare(training, (await observed.upload(ROBOTS)).address)
+    await observed.has_file("https://api.replicate.com/v1/files/1")
 
     assert {(name, outcome) for name, _, outcome in told.calls} == {("replicate", "ok")}
     assert [call for _, call, _ in told.calls] == [
         *("plan_generation", "create", "fetch", "find", "sweep", "cancel", "models", "plan_training"),
-        "prepare",
+        *("upload", "prepare", "has_file"),
     ]
 
 

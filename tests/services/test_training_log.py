@@ -1,7 +1,7 @@
 import pytest
 
 from app.models import Progress
-from app.services.training_log import loss_history, read_progress, tail
+from app.services.training_log import newer_losses, read_progress, tail
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_an_empty_log_tells_nothing() -> None:
     assert read_progress("", steps=1000) is None
     assert read_progress(" \r\n", steps=1000) is None
     assert tail("") == ""
-    assert loss_history("", steps=1000) == []
+    assert newer_losses("", steps=1000, after=-1).losses == ()
 
 
 def test_the_phases_follow_each_other(
@@ -74,7 +74,8 @@ def test_the_last_bar_counts(preparation: str, loading: str, bars: str) -> None:
 def test_bars_may_be_separated_by_carriage_returns(preparation: str, bars: str) -> None:
     log = preparation + bars
     assert read_progress(log.replace("\n", "\r"), steps=1000) == read_progress(log, steps=1000)
-    assert loss_history(log.replace("\n", "\r"), steps=1000) == loss_history(log, steps=1000)
+    carriage_returns = log.replace("\n", "\r")
+    assert newer_losses(carriage_returns, steps=1000, after=-1) == newer_losses(log, steps=1000, after=-1)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_a_loss_that_is_no_number_is_left_out(loss: str) -> None:
     progress = read_progress(bar, steps=1000)
     assert progress is not None
     assert progress.loss is None
-    assert loss_history(bar, steps=1000) == []
+    assert newer_losses(bar, steps=1000, after=-1).losses == ()
 
 
 def test_a_full_bar_means_that_the_result_is_being_saved(bars: str) -> None:
@@ -138,11 +139,11 @@ def test_a_ready_made_lora_is_saved_without_training() -> None:
     assert progress.phase == "saving"
 
 
-def test_the_loss_history_is_in_order_and_has_each_step_once(bars: str) -> None:
+def test_the_losses_are_in_order_and_has_each_step_once(bars: str) -> None:
     repeated = (
         bars + bars.replace("3.412e-01", "3.300e-01") + "  10%|█ | 100/200 [00:01<00:01, loss: 9.0e-01]\n"
     )
-    assert loss_history(repeated, steps=1000) == [(1, 0.512), (450, 0.33)]
+    assert newer_losses(repeated, steps=1000, after=-1).losses == ((1, 0.512), (450, 0.33))
 
 
 def test_the_tail_shows_the_latest_state_of_each_bar(preparation: str, loading: str, bars: str) -> None:

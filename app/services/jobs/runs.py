@@ -19,14 +19,13 @@ from app.services.jobs import life
 from app.services.jobs.door import JobDoor, is_same_sending
 from app.services.jobs.sending_gate import SendingGate
 from app.services.provider import Provider, Report
-from app.services.training_sets import TrainingSets
+from app.services.training_sets import ProviderUploads
 from app.storage.jobs import JobStore, RunTakenError
 from app.working_on import working_on
 
 logger = logging.getLogger(__name__)
 
 HELD_AT_ONCE = 500
-UPLOADS_AT_ONCE = 4
 
 OTHERS_RUNS_SINCE = timedelta(hours=25)
 """How much older than a job those jobs may be whose runs it might take for its own."""
@@ -46,20 +45,22 @@ class JobRuns:
         store: JobStore,
         door: JobDoor,
         provider: Provider,
-        training_sets: TrainingSets,
+        uploads: ProviderUploads,
         clock: Clock,
+        webhook_url: str | None = None,
     ) -> None:
+        """`webhook_url` is where the provider finds this service, to tell it how runs go on."""
         self.gate = SendingGate(clock)
         self._store = store
         self._door = door
         self._provider = provider
-        self._training_sets = training_sets
+        self._uploads = uploads
         self._clock = clock
+        self._webhook_url = webhook_url
         self._tasks: set[asyncio.Task[Job]] = set()
         self._in_hand: set[str] = set()
         self._secrets: dict[str, Mapping[str, str]] = {}
         self._finders: dict[str, str] = {}
-        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
         self._holder: asyncio.Task[None] | None = None
 
     async def start_holding(self) -> None:
@@ -129,7 +130,9 @@ class JobRuns:
             if ready is None:
                 return job
             job = ready
-            report = await self._provider.create(job.order, wait=wait, secrets=dict(secrets))
+            report = await self._provider.create(
+                job.order, wait=wait, secrets=dict(secrets), webhook=self._webhook_of(job)
+            )
         except ProviderUnavailableError as exc:
             return await self._door.held_back(job, exc, self.gate.refused(exc.retry_after))
         except ProviderRefusedError as exc:
@@ -195,16 +198,14 @@ class JobRuns:
             return await self._door.claim_sending(job, job.order)
         return job
 
+    def _webhook_of(self, job: Job) -> str | None:
+        return f"{self._webhook_url}/webhook/{job.id}" if self._webhook_url is not None else None
+
     async def _prepared(self, job: Job) -> Order:
-        order = job.order
-        if order.training_set is None:
-            return await self._provider.prepare(order, None)
-        try:
-            zip_path = await asyncio.to_thread(self._training_sets.path, order.training_set)
-        except FileNotFoundError as exc:
-            raise TrainingSetMissingError(order.training_set) from exc
-        async with self._uploads:
-            return await self._provider.prepare(order, zip_path)
+        # A job that is sent again needs its pictures again: they may be gone from the provider by now.
+        sha256 = job.order.training_set or job.dataset_id
+        address = await self._uploads.address_of(sha256) if sha256 is not None else None
+        return await self._provider.prepare(job.order, address)
 
     async def _answered(self, job: Job, report: Report) -> Job:
         try:

@@ -21,6 +21,7 @@ from app.errors import (
 from app.models import (
     Failure,
     FailureCode,
+    FineTune,
     GenerationRequest,
     Job,
     JobKind,
@@ -29,9 +30,10 @@ from app.models import (
     Order,
     TrainingRequest,
 )
+from app.services.cursors import read_cursor, write_cursor
+from app.services.fine_tunes import FineTunes
 from app.services.images import ImageService
 from app.services.jobs import life
-from app.services.jobs.cursors import read_cursor, write_cursor
 from app.services.jobs.door import JobDoor
 from app.services.jobs.runs import JobRuns
 from app.services.jobs.watchers import JobWatchers
@@ -49,8 +51,6 @@ QUESTIONS_A_SECOND = 5
 LOOK_AGAIN_SECONDS = 2.0
 """How often a waiting caller looks at the record, for changes made by another process."""
 
-MOST_FINE_TUNES = 100
-
 
 class JobService:
     """What callers can do with jobs."""
@@ -64,6 +64,7 @@ class JobService:
         provider: Provider,
         watchers: JobWatchers,
         images: ImageService,
+        fine_tunes: FineTunes,
         clock: Clock,
         stopping: asyncio.Event | None = None,
     ) -> None:
@@ -73,6 +74,7 @@ class JobService:
         self._provider = provider
         self._watchers = watchers
         self._images = images
+        self._fine_tunes = fine_tunes
         self._clock = clock
         self._stopping = stopping or asyncio.Event()
         self._stop: asyncio.Future[Any] | None = None
@@ -85,22 +87,30 @@ class JobService:
         idempotency_key: str | None = None,
         wait: timedelta | None,
         under_way: Callable[[], None] = lambda: None,
+        sample_of: FineTune | None = None,
     ) -> Job:
         """Make pictures. With `wait`, the answer comes when they are there or that time is over.
 
-        `under_way` is called once the job is on record and being sent, before any waiting.
+        `under_way` is called once the job is on record and being sent, before any waiting. The pictures are
+        kept as the sample of `sample_of`.
         Raises `JobFailedError` if the job ended without pictures while we waited.
         """
         digest = _digest(request)
         known = await self._known(idempotency_key, digest)
         if known is not None:
             return await self._settled(known, wait, until_ended=True)
+        request = await self._fine_tunes.resolved(request)
         order = await self._provider.plan_generation(request)
+        warnings = await self._fine_tunes.warnings(request, order)
         await self._images.ready()
         # Nothing has to be prepared for a generation, so it is recorded as sent and then sent; unless the
         # provider asked for patience, then it queues behind those that wait.
         at_once = self._runs.gate.is_wide_open
-        job, is_new = await self._record(request, order, idempotency_key, digest, sent=at_once)
+        job, is_new = await self._record(
+            request, order, idempotency_key, digest, sent=at_once, warnings=warnings
+        )
+        if sample_of is not None:
+            await self._fine_tunes.set_sample_job(sample_of, job.id)
         if is_new and at_once:
             task = self._runs.start(job, wait=wait, secrets=None)
             under_way()
@@ -134,6 +144,10 @@ class JobService:
             job = await self._first_answer(task, job, wait)
         return await self._settled(job, self._rest(job, wait), until_ended=False)
 
+    async def check_training(self, request: TrainingRequest) -> None:
+        """Raise `InvalidRequestError` for a destination or options that the trainer would refuse."""
+        await self._provider.plan_training(request)
+
     async def get(self, job_id: str) -> Job:
         """One job, as it is on record."""
         job = await self._store.get(job_id)
@@ -161,6 +175,13 @@ class JobService:
             return False
         self._asked[job.id] = now
         return True
+
+    async def prediction(self, prediction_id: str) -> Job:
+        """A generation by our id or by the provider's."""
+        job = await self._store.get(prediction_id) or await self._store.with_upstream_id(prediction_id)
+        if job is None or job.kind is not JobKind.GENERATION:
+            raise JobNotFoundError(prediction_id)
+        return await self.refresh(job.id)
 
     async def training(self, training_id: str) -> Job:
         """A training by our id or by the provider's, also one that was started elsewhere."""
@@ -213,25 +234,24 @@ class JobService:
             finally:
                 change.cancel()
 
+    async def sample(
+        self,
+        alias: str,
+        request: GenerationRequest,
+        *,
+        idempotency_key: str | None = None,
+        wait: timedelta | None,
+    ) -> Job:
+        """Make a picture with a fine-tune and keep it as its sample. An empty prompt becomes a usual one."""
+        fine_tune = await self._fine_tunes.get(alias)
+        prompt = request.prompt or f"a photo of {fine_tune.trigger_word or fine_tune.alias}"
+        model = f"{fine_tune.model}:{fine_tune.version}"
+        request = replace(request, prompt=prompt, model=model)
+        return await self.generate(request, idempotency_key=idempotency_key, wait=wait, sample_of=fine_tune)
+
     async def models(self) -> Sequence[ModelInfo]:
-        """The models that can be used now: the provider's, and those that were fine-tuned here."""
-        offered = await self._provider.models()
-        names = {model.name for model in offered}
-        own = []
-        for job in await self._store.fine_tunes(limit=MOST_FINE_TUNES):
-            destination = job.order.destination
-            if destination is None or destination in names or job.result is None:
-                continue
-            names.add(destination)
-            own.append(
-                ModelInfo(
-                    name=destination,
-                    provider=job.order.provider,
-                    description=f"Fine-tuned here on {job.created_at:%Y-%m-%d} ({job.order.trigger_word}).",
-                    version=job.result.version.rpartition(":")[2],
-                )
-            )
-        return [*own, *offered]
+        """The models that the provider offers."""
+        return await self._provider.models()
 
     async def _known(self, idempotency_key: str | None, digest: str) -> Job | None:
         job = await self._store.with_key(idempotency_key) if idempotency_key else None
@@ -247,6 +267,7 @@ class JobService:
         digest: str,
         *,
         sent: bool,
+        warnings: tuple[str, ...] = (),
     ) -> tuple[Job, bool]:
         """The job on disk, and whether it is new; an identical request under the same key joins it."""
         now = self._clock.now()
@@ -261,8 +282,10 @@ class JobService:
             sent_at=now if sent else None,
             idempotency_key=idempotency_key,
             request_digest=digest if idempotency_key else None,
+            dataset_id=order.training_set,
             webhook_url=request.webhook.url if request.webhook else None,
             webhook_events=request.webhook.events if request.webhook else (),
+            warnings=warnings,
         )
         if not sent:
             job = replace(job, deadline=life.deadline_to_be_sent(job))

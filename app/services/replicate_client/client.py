@@ -9,35 +9,46 @@ from http import HTTPStatus
 from pathlib import Path
 
 import httpx
+from pydantic_core import from_json
 
 from app.clock import Clock
+from app.datasets import ProviderFile
 from app.errors import (
+    FieldError,
+    InvalidRequestError,
     ModelNotFoundError,
     ProviderRefusedError,
     ProviderUnavailableError,
 )
 from app.models import FailureCode, GenerationRequest, JobKind, JsonValue, Order, TrainingRequest
 from app.services.images.recently_used import RecentlyUsed
-from app.services.model_inputs import fit_generation, fit_training
-from app.services.provider import ModelInfo, Report
+from app.services.model_inputs import fit_generation, fit_training, in_todays_words
+from app.services.provider import ModelInfo, Report, WebhookNews
 from app.services.replicate_client import listing
 from app.services.replicate_client.catalogue import Catalogue, RunnableModel
 from app.services.replicate_client.downloads import Downloads
 from app.services.replicate_client.reports import report_of
 from app.services.replicate_client.time_limits import TimeLimits
+from app.services.replicate_client.training_files import is_there, uploaded
 from app.services.replicate_client.training_orders import destination_for, made_ready
 from app.services.replicate_client.wire import Wire
+from app.signing import is_secret
 
 _FLAVOURS = {"dev": "black-forest-labs/flux-dev", "schnell": "black-forest-labs/flux-schnell"}
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 _RESULTS_REMEMBERED = 1000
+_WEBHOOK_EVENTS = {
+    JobKind.GENERATION: ("start", "completed"),
+    # Their progress is in their log.
+    JobKind.TRAINING: ("start", "logs", "completed"),
+}
 
 
 class ReplicateClient:
     """Replicate, or whatever speaks its wire at `base_url` (which ends in `/v1`).
 
-    `http` must not carry the token itself: it also fetches the pictures, which are public. `trainer` is
-    `owner/name`, or `owner/name:version` to stay with one version.
+    `http` speaks to the API and `transport`, the one beneath it, fetches the pictures, which are public.
+    `trainer` is `owner/name`, or `owner/name:version` to stay with one version.
     """
 
     name = "replicate"
@@ -46,6 +57,7 @@ class ReplicateClient:
         self,
         *,
         http: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         token: str | None,
         base_url: str,
         default_model: str,
@@ -54,13 +66,14 @@ class ReplicateClient:
         jitter: Callable[[], float] = random.random,
         limits: TimeLimits | None = None,
     ) -> None:
+        self._clock = clock
         self._default_model = default_model
         self._trainer = trainer
         self._wire = Wire(
             http=http, token=token, base_url=base_url, clock=clock, jitter=jitter, limits=limits
         )
         self._catalogue = Catalogue(wire=self._wire, clock=clock)
-        self._downloads = Downloads(http=http, base_url=self._wire.base_url)
+        self._downloads = Downloads(transport=transport, base_url=self._wire.base_url)
         self._results_seen: RecentlyUsed[str, bool] = RecentlyUsed(_RESULTS_REMEMBERED, weigh=lambda _: 1)
 
     def forget_model(self, name: str) -> None:
@@ -95,7 +108,9 @@ class ReplicateClient:
 
     async def plan_training(self, request: TrainingRequest) -> Order:
         """The order that trains `request`; its secrets stay out of it and come again with `create`."""
-        trainer = await self._catalogue.model(self._trainer, training=True)
+        trainer = await self._trainer_for(request)
+        if request.dreambooth is not None:
+            request = in_todays_words(request, request.dreambooth, trainer.schema)
         fitted = fit_training(request, trainer.schema)
         return Order(
             provider=self.name,
@@ -108,16 +123,40 @@ class ReplicateClient:
             training_set=request.training_set,
             secrets=tuple(request.secrets or ()),
             trigger_word=request.trigger_word,
-            ignored=fitted.ignored,
+            ignored=(*fitted.ignored, *request.ignored),
         )
 
-    async def prepare(self, order: Order, training_set: Path | None) -> Order:
-        """Make a training's destination and upload its zip, where that is still to be done."""
+    async def _trainer_for(self, request: TrainingRequest) -> RunnableModel:
+        if request.trainer is None:
+            return await self._catalogue.model(self._trainer, training=True)
+        try:
+            return await self._catalogue.model(request.trainer, training=True)
+        except InvalidRequestError as exc:
+            message = f"{request.trainer[:200]!r} is not a trainer; give owner/name or owner/name:version."
+            raise InvalidRequestError([FieldError("trainer_version", message)]) from exc
+
+    async def upload(self, training_set: Path) -> ProviderFile:
+        """Bring a zip to the Files API, where it lies for a day."""
+        return await uploaded(training_set, self._wire, now=self._clock.now())
+
+    async def has_file(self, address: str) -> bool:
+        """Whether the Files API still knows the file at `address`."""
+        return await is_there(address, self._wire)
+
+    async def prepare(self, order: Order, training_set: str | None) -> Order:
+        """Make a training's destination where it is missing, and put its pictures' address in."""
         if order.kind is JobKind.GENERATION:
             return order
         return await made_ready(order, training_set, self._wire)
 
-    async def create(self, order: Order, *, wait: timedelta | None, secrets: dict[str, str]) -> Report:
+    async def create(
+        self,
+        order: Order,
+        *,
+        wait: timedelta | None,
+        secrets: dict[str, str],
+        webhook: str | None = None,
+    ) -> Report:
         """Start the run; only a generation is waited for, and at most a minute."""
         hidden = tuple(secrets.values())
         run_input: dict[str, JsonValue] = {**order.input, **secrets}
@@ -131,6 +170,9 @@ class ReplicateClient:
         else:
             path = "/predictions"
             body["version"] = order.version
+        if webhook is not None:
+            body["webhook"] = webhook
+            body["webhook_events_filter"] = list(_WEBHOOK_EVENTS[order.kind])
         run = await self._wire.create(path, body, wait=wait, secrets=hidden)
         return report_of(
             run, order.kind, self._wire.scrub, expected_outputs=order.expected_outputs, secrets=hidden
@@ -187,6 +229,24 @@ class ReplicateClient:
             for model in found
             if model is not None
         ]
+
+    async def webhook_secret(self) -> str:
+        """What webhooks for this account are signed with; one for all of them."""
+        answer = await self._wire.look_up("/webhooks/default/secret")
+        secret = answer.get("key") if isinstance(answer, dict) else None
+        if not isinstance(secret, str) or not is_secret(secret):
+            raise ProviderUnavailableError("Replicate does not say what it signs webhooks with.")
+        return secret
+
+    def read_webhook(self, body: bytes) -> WebhookNews:
+        """What a webhook says: it carries the run as a look at it would show it."""
+        try:
+            run = from_json(body, allow_inf_nan=False)
+        except ValueError as exc:
+            raise InvalidRequestError([], detail=f"The webhook's body is not valid JSON: {exc}.") from None
+        if not isinstance(run, dict) or not isinstance(run.get("id"), str):
+            raise InvalidRequestError([], detail="The webhook's body is not a run: it has no id.")
+        return WebhookNews(run["id"], lambda kind: self._read(run, kind))
 
     async def _model_or_none(self, reference: str) -> RunnableModel | None:
         try:

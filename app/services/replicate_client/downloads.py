@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
@@ -27,12 +28,12 @@ class Downloads:
     def __init__(
         self,
         *,
-        http: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         base_url: httpx.URL,
         most_bytes: int = _MOST_BYTES,
         most_seconds: float = _MOST_SECONDS,
     ) -> None:
-        self._http = http
+        self._transport = transport
         self._origin = _origin(base_url)
         self._most_bytes = most_bytes
         self._most_seconds = most_seconds
@@ -44,16 +45,17 @@ class Downloads:
             return
         address = self._checked(url)
         deadline = asyncio.get_running_loop().time() + self._most_seconds
-        request = self._http.build_request(
-            # Compressing a picture gains nothing and would hide its length.
+        # Past the client, which would look for cookies, redirects and credentials: none are wanted here.
+        request = httpx.Request(
             "GET",
             address,
+            # Compressing a picture gains nothing and would hide its length.
             headers={"Accept": "*/*", "Accept-Encoding": "identity"},
-            timeout=_TIMEOUT,
+            extensions={"timeout": _TIMEOUT.as_dict()},
         )
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._http.send(request, stream=True, follow_redirects=False)
+                response = await self._transport.handle_async_request(request)
         except Exception as exc:
             if is_transport_fault(exc):
                 raise _broken(exc, address) from exc
@@ -62,7 +64,8 @@ class Downloads:
             async for piece in self._pieces(response, address, deadline):
                 yield piece
         finally:
-            await response.aclose()
+            with suppress(Exception):
+                await response.stream.aclose()  # type: ignore[union-attr]  # asynchronous, as the transport is
 
     async def _pieces(
         self, response: httpx.Response, address: httpx.URL, deadline: float
@@ -75,7 +78,9 @@ class Downloads:
         announced = _content_length(response)
         if announced is not None and announced > self._most_bytes:
             raise self._too_large()
-        chunks = response.aiter_bytes()
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise DownloadError(f"The picture at {address.host} came compressed, which was not asked for.")
+        chunks = aiter(response.stream)  # type: ignore[arg-type]  # asynchronous, as the transport is
         total, ended = 0, False
         while not ended:
             piece: list[bytes] = []
@@ -97,9 +102,8 @@ class Downloads:
             total += size
             if total > self._most_bytes:
                 raise self._too_large()
-            arrived = response.num_bytes_downloaded or total
-            if ended and announced is not None and arrived < announced:
-                raise DownloadError(f"The picture broke off after {arrived} of {announced} bytes.")
+            if ended and announced is not None and total < announced:
+                raise DownloadError(f"The picture broke off after {total} of {announced} bytes.")
             if piece:
                 yield b"".join(piece) if len(piece) > 1 else piece[0]
 

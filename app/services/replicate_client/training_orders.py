@@ -3,10 +3,9 @@
 import re
 from dataclasses import replace
 from http import HTTPStatus
-from pathlib import Path
 
-from app.errors import FieldError, InvalidRequestError, ProviderRefusedError, ProviderUnavailableError
-from app.models import FailureCode, JsonValue, Order
+from app.errors import FieldError, InvalidRequestError, ProviderRefusedError
+from app.models import JsonValue, Order
 from app.services.model_inputs import IMAGES_INPUT
 from app.services.replicate_client.catalogue import Catalogue
 from app.services.replicate_client.wire import Wire
@@ -41,16 +40,15 @@ async def destination_for(asked: str | None, trigger_word: str, catalogue: Catal
     return f"{found['owner'] or await catalogue.username()}/{found['name']}"
 
 
-async def made_ready(order: Order, training_set: Path | None, wire: Wire) -> Order:
-    """The order with its destination made and its zip uploaded; nothing is left to be done for it."""
+async def made_ready(order: Order, training_set: str | None, wire: Wire) -> Order:
+    """The order with its destination made and the address of its pictures put in."""
     if order.destination is not None:
         await _ensure_destination(order.destination, wire)
-    if order.training_set is None:
-        return order
     if training_set is None:
-        raise ValueError("an order with a training set needs the path of the zip")
-    address = await _uploaded(training_set, wire)
-    return replace(order, input={**order.input, IMAGES_INPUT: address}, training_set=None)
+        if order.training_set is not None:
+            raise ValueError("an order with a training set needs the address of the uploaded zip")
+        return order
+    return replace(order, input={**order.input, IMAGES_INPUT: training_set}, training_set=None)
 
 
 async def _ensure_destination(destination: str, wire: Wire) -> None:
@@ -83,25 +81,6 @@ async def _hardware(wire: Wire) -> str:
         if isinstance(item, dict) and "sku" in item
     ]
     return _HARDWARE if _HARDWARE in skus or not skus else skus[0]
-
-
-async def _uploaded(training_set: Path, wire: Wire) -> str:
-    """The address under which the trainer finds the zip, for a day."""
-    try:
-        file = await wire.upload("/files", training_set, media_type="application/zip")
-    except ProviderRefusedError as exc:
-        if exc.upstream_status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            raise
-        raise ProviderRefusedError(
-            "The training set is larger than the 100 MB that Replicate takes.",
-            failure_code=FailureCode.TRAINING_SET_REFUSED,
-            upstream_status=exc.upstream_status,
-        ) from exc
-    urls = file.get("urls") if isinstance(file, dict) else None
-    address = urls.get("get") if isinstance(urls, dict) else None
-    if not isinstance(address, str):
-        raise ProviderUnavailableError("Replicate took the training set but gave no address for it.")
-    return address
 
 
 def _slug(trigger_word: str) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import IO
 
-from app.errors import FieldError, InvalidRequestError
-
 ALLOWED = "jpg, jpeg, png or webp"
-MAX_PIXELS = 100_000_000
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""As Pillow calls them. It reads a "MPO", a JPEG with more pictures behind the first one, as a JPEG."""
+
 
 # Most headers lie in the first 64 kB. Some phones put a depth map of several megabytes before the picture,
 # and Pillow reads a WebP file whole; nothing is read beyond the second bound.
@@ -26,8 +26,14 @@ class PictureFormat(StrEnum):
     WEBP = "webp"
 
 
-# "MPO" is a JPEG with more pictures behind the first one, as many phones write it.
-_FORMATS = {
+# A JPEG is decoded at a fraction of its size where need be; a PNG only whole, at 4 bytes a pixel, and a
+# second time where it is transparent; a WebP takes 16 bytes a pixel.
+MAX_PIXELS = {
+    PictureFormat.JPEG: 80_000_000,
+    PictureFormat.PNG: 25_000_000,
+    PictureFormat.WEBP: 12_000_000,
+}
+_KINDS = {
     "JPEG": PictureFormat.JPEG,
     "MPO": PictureFormat.JPEG,
     "PNG": PictureFormat.PNG,
@@ -35,19 +41,21 @@ _FORMATS = {
 }
 
 
+class UnreadablePictureError(Exception):
+    """A file is no picture that can be used; the message is the end of a sentence about it."""
+
+
+class TooManyPixelsError(Exception):
+    """A picture is larger than can be decoded safely; the message is the end of a sentence about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PictureHeader:
-    """One picture of a training set; `name` is its path in the set, sizes are in pixels."""
+    """The kind of a picture and its size in pixels, as it is stored."""
 
-    name: str
     format: PictureFormat
     width: int
     height: int
-
-
-def training_set_refused(message: str) -> InvalidRequestError:
-    """The error for uploaded training pictures that cannot be used."""
-    return InvalidRequestError([FieldError("training_images", message)])
 
 
 def shown(name: str) -> str:
@@ -61,28 +69,25 @@ def quoted(name: str) -> str:
     return repr(shown(name))
 
 
-def read_header(stream: IO[bytes], name: str) -> PictureHeader:
+def read_header(stream: IO[bytes]) -> PictureHeader:
     """The header of the picture that begins where `stream` stands; no more is read than is needed.
 
-    Raises `InvalidRequestError` for anything but a jpg, png or webp picture of at most `MAX_PIXELS`.
+    Raises `UnreadablePictureError`, and `TooManyPixelsError` before a pixel is decoded.
     """
-    head = _read(stream, _HEAD_BYTES)
+    head = read_at_most(stream, _HEAD_BYTES)
     if not head:
-        raise training_set_refused(f"{quoted(name)} is empty. Allowed are {ALLOWED} pictures.")
-    header = _parsed(head, name)
+        raise UnreadablePictureError("is empty")
+    header = _parsed(head)
     if header is None and len(head) == _HEAD_BYTES:
-        header = _parsed(head + _read(stream, _MOST_BYTES - _HEAD_BYTES), name)
+        header = _parsed(head + read_at_most(stream, _MOST_BYTES - _HEAD_BYTES))
     if header is None:
-        raise training_set_refused(
-            f"{quoted(name)} cannot be read as a picture. Allowed are {ALLOWED} pictures whose header lies "
-            f"in the first {_MOST_BYTES // 1024**2} MB."
-        )
-    if header.width * header.height > MAX_PIXELS:
-        raise _too_many_pixels(name, f"{header.width} x {header.height}")
+        raise UnreadablePictureError("cannot be read as a picture")
+    if header.width * header.height > MAX_PIXELS[header.format]:
+        raise _too_many(f"{header.width} x {header.height}")
     return header
 
 
-def _read(stream: IO[bytes], most: int) -> bytes:
+def read_at_most(stream: IO[bytes], most: int) -> bytes:
     """Up to `most` bytes, in pieces: one large read would be passed on to the file below as it is."""
     pieces = io.BytesIO()
     while (left := most - pieces.tell()) > 0 and (piece := stream.read(min(left, _PIECE_BYTES))):
@@ -90,22 +95,24 @@ def _read(stream: IO[bytes], most: int) -> bytes:
     return pieces.getvalue()
 
 
-def _parsed(head: bytes, name: str) -> PictureHeader | None:
+def _parsed(head: bytes) -> PictureHeader | None:
     """The header found in `head`, or None where Pillow makes nothing of it."""
     from PIL import Image  # Loaded when first needed: it would be a tenth of the start.
 
     try:
-        with Image.open(io.BytesIO(head), formats=("JPEG", "PNG", "WEBP")) as picture:
-            return PictureHeader(name, _FORMATS[picture.format or ""], picture.width, picture.height)
+        with Image.open(io.BytesIO(head), formats=FORMATS) as picture:
+            return PictureHeader(_KINDS[picture.format or ""], picture.width, picture.height)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-        raise _too_many_pixels(name, "too many") from exc
+        raise _too_many("too many") from exc
     except Exception:
         # Pillow names no closed list of what a damaged header may raise: struct.error, ValueError and
         # zlib.error have all been seen. Whatever it is, the file cannot be read.
         return None
 
 
-def _too_many_pixels(name: str, size: str) -> InvalidRequestError:
-    return training_set_refused(
-        f"{quoted(name)} has {size} pixels. Allowed are at most {MAX_PIXELS // 1_000_000} million."
+def _too_many(size: str) -> TooManyPixelsError:
+    jpeg, png, webp = (MAX_PIXELS[kind] // 10**6 for kind in PictureFormat)
+    return TooManyPixelsError(
+        f"has {size} pixels. Allowed are at most {jpeg} million in a JPEG, {png} million in a PNG and "
+        f"{webp} million in a WebP"
     )

@@ -35,8 +35,13 @@ def upstream() -> Upstream:
 
 
 @pytest.fixture
-async def http(upstream: Upstream) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.MockTransport(upstream)) as http:
+def transport(upstream: Upstream) -> httpx.AsyncBaseTransport:
+    return httpx.MockTransport(upstream)
+
+
+@pytest.fixture
+async def http(transport: httpx.AsyncBaseTransport) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=transport) as http:
         yield http
 
 
@@ -44,12 +49,13 @@ Build = Callable[..., ReplicateClient]
 
 
 @pytest.fixture
-def build(http: httpx.AsyncClient, clock: HastyClock) -> Build:
+def build(http: httpx.AsyncClient, transport: httpx.AsyncBaseTransport, clock: HastyClock) -> Build:
     """Make a client with other arguments than usual."""
 
     def make(**changed: Any) -> ReplicateClient:
         arguments: dict[str, Any] = {
             "http": http,
+            "transport": transport,
             "token": TOKEN,
             "base_url": BASE_URL,
             "default_model": "black-forest-labs/flux-dev",

@@ -108,26 +108,28 @@ async def test_a_body_that_breaks_off_is_no_picture(client: ReplicateClient, ups
 
 @pytest.mark.parametrize("announced", [True, False])
 async def test_a_picture_has_a_largest_size(
-    http: httpx.AsyncClient, upstream: Upstream, announced: bool
+    transport: httpx.AsyncBaseTransport, upstream: Upstream, announced: bool
 ) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield PICTURE
 
     content = PICTURE if announced else body()
     upstream.on(f"GET {URL}", lambda request: httpx.Response(200, content=content))
-    downloads = Downloads(http=http, base_url=httpx.URL(BASE_URL), most_bytes=len(PICTURE) - 1)
+    downloads = Downloads(transport=transport, base_url=httpx.URL(BASE_URL), most_bytes=len(PICTURE) - 1)
     with pytest.raises(DownloadError, match="larger than") as caught:
         [piece async for piece in downloads.download(URL)]
     assert caught.value.gone
 
 
-async def test_a_picture_that_never_ends_is_given_up(http: httpx.AsyncClient, upstream: Upstream) -> None:
+async def test_a_picture_that_never_ends_is_given_up(
+    transport: httpx.AsyncBaseTransport, upstream: Upstream
+) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield PICTURE
         await asyncio.Event().wait()
 
     upstream.on(f"GET {URL}", lambda request: httpx.Response(200, content=body()))
-    downloads = Downloads(http=http, base_url=httpx.URL(BASE_URL), most_seconds=0.01)
+    downloads = Downloads(transport=transport, base_url=httpx.URL(BASE_URL), most_seconds=0.01)
     with pytest.raises(DownloadError, match="did not arrive in time") as caught:
         [piece async for piece in downloads.download(URL)]
     assert not caught.value.gone
@@ -160,8 +162,8 @@ async def test_a_broken_data_address_is_no_picture(client: ReplicateClient, url:
 
 
 @pytest.mark.parametrize("size", [11, 2000])
-async def test_a_data_address_has_a_largest_size(http: httpx.AsyncClient, size: int) -> None:
-    downloads = Downloads(http=http, base_url=httpx.URL(BASE_URL), most_bytes=10)
+async def test_a_data_address_has_a_largest_size(transport: httpx.AsyncBaseTransport, size: int) -> None:
+    downloads = Downloads(transport=transport, base_url=httpx.URL(BASE_URL), most_bytes=10)
     url = f"data:image/png;base64,{base64.b64encode(bytes(size)).decode()}"
     with pytest.raises(DownloadError, match="larger than"):
         [piece async for piece in downloads.download(url)]

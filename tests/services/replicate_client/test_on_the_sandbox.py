@@ -26,13 +26,10 @@ from tests.services.replicate_client.scripted import HastyClock
 
 
 @pytest.fixture
-async def http(tmp_path: Path, clock: HastyClock) -> AsyncIterator[httpx.AsyncClient]:
+async def transport(clock: HastyClock, tmp_path: Path) -> AsyncIterator[httpx.AsyncBaseTransport]:
     sandbox = create_sandbox(directory=tmp_path / "sandbox", clock=clock, pace=Pace().scaled(0))
-    async with (
-        sandbox.router.lifespan_context(sandbox),
-        httpx.AsyncClient(transport=SandboxTransport(sandbox)) as http,
-    ):
-        yield http
+    async with sandbox.router.lifespan_context(sandbox):
+        yield SandboxTransport(sandbox)
 
 
 @pytest.fixture
@@ -89,7 +86,7 @@ async def test_a_fine_tune_is_trained_and_used(client: ReplicateClient, training
     order = await client.plan_training(
         TrainingRequest("FOXY", training_set="0" * 64, destination="foxes", options={"steps": 30})
     )
-    order = await client.prepare(order, training_set)
+    order = await client.prepare(order, (await client.upload(training_set)).address)
     assert (order.destination, order.training_set) == ("sandbox/foxes", None)
     started = await client.create(order, wait=None, secrets={"hf_token": "hf_abcdefghijkl"})
     done = await client.fetch(JobKind.TRAINING, started.upstream_id)

@@ -1,15 +1,17 @@
 """What has to lie ready before a training: its destination and its zip."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from app.datasets import ProviderFile
 from app.errors import ProviderRefusedError, ProviderUnavailableError
 from app.models import FailureCode, JobKind, Order
 from app.services.replicate_client import ReplicateClient
-from tests.services.replicate_client.scripted import TOKEN, Upstream
+from tests.services.replicate_client.scripted import TOKEN, HastyClock, Upstream
 
 GENERATION = Order("replicate", JobKind.GENERATION, "owner/name", None, {"prompt": "a cat"})
 BY_URL = Order(
@@ -23,7 +25,10 @@ BY_URL = Order(
 BY_UPLOAD = replace(BY_URL, input={"steps": 10}, training_set="0" * 64)
 ABSENT = httpx.Response(404, json={"detail": "The requested resource could not be found."})
 HARDWARE = httpx.Response(200, json=[{"sku": "cpu", "name": "CPU"}, {"sku": "gpu-t4", "name": "T4"}])
-UPLOADED = httpx.Response(201, json={"id": "f1", "urls": {"get": "https://api.replicate.com/v1/files/f1"}})
+ADDRESS = "https://api.replicate.com/v1/files/f1"
+UPLOADED = httpx.Response(
+    201, json={"id": "f1", "urls": {"get": ADDRESS}, "expires_at": "2026-03-01T12:00:00.000Z"}
+)
 ZIP = b"PK" + bytes(range(256)) * 8192
 
 
@@ -80,13 +85,12 @@ async def test_a_destination_of_somebody_else_is_refused(client: ReplicateClient
         await client.prepare(BY_URL, None)
 
 
-async def test_a_training_set_is_uploaded_and_referred_to(
+async def test_a_training_set_is_uploaded(
     client: ReplicateClient, upstream: Upstream, training_set: Path
 ) -> None:
     upstream.on("POST /files", UPLOADED)
-    order = await client.prepare(BY_UPLOAD, training_set)
-    assert order.input == {"steps": 10, "input_images": "https://api.replicate.com/v1/files/f1"}
-    assert order.training_set is None
+    file = await client.upload(training_set)
+    assert file == ProviderFile(ADDRESS, datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
     request = upstream.seen[-1]
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["content-length"] == str(len(request.content))
@@ -103,7 +107,7 @@ async def test_an_upload_is_repeated_from_its_beginning(
     client: ReplicateClient, upstream: Upstream, training_set: Path
 ) -> None:
     upstream.on("POST /files", httpx.ReadError("broke"), httpx.Response(500), UPLOADED)
-    await client.prepare(BY_UPLOAD, training_set)
+    await client.upload(training_set)
     assert ZIP in upstream.seen[-1].content
     assert upstream.calls().count("POST /files") == 3
 
@@ -113,7 +117,7 @@ async def test_a_training_set_that_is_too_large_is_refused(
 ) -> None:
     upstream.on("POST /files", httpx.Response(413, json={"detail": "Files must be less than 100MB in size"}))
     with pytest.raises(ProviderRefusedError, match="larger than the 100 MB") as caught:
-        await client.prepare(BY_UPLOAD, training_set)
+        await client.upload(training_set)
     assert caught.value.failure_code == FailureCode.TRAINING_SET_REFUSED
 
 
@@ -122,4 +126,33 @@ async def test_an_upload_without_an_address_is_no_upload(
 ) -> None:
     upstream.on("POST /files", httpx.Response(201, json={"id": "f1"}))
     with pytest.raises(ProviderUnavailableError):
-        await client.prepare(BY_UPLOAD, training_set)
+        await client.upload(training_set)
+
+
+@pytest.mark.parametrize("said", [None, "soon", 7])
+async def test_a_file_that_is_not_said_to_expire_lives_for_a_day(
+    client: ReplicateClient, upstream: Upstream, training_set: Path, clock: HastyClock, said: object
+) -> None:
+    facts = {"id": "f1", "urls": {"get": ADDRESS}, "expires_at": said}
+    upstream.on("POST /files", httpx.Response(201, json=facts))
+    assert (await client.upload(training_set)).expires_at == clock.now() + timedelta(days=1)
+
+
+async def test_the_address_of_the_pictures_is_put_in(client: ReplicateClient, upstream: Upstream) -> None:
+    order = await client.prepare(BY_UPLOAD, ADDRESS)
+    assert order.input == {"steps": 10, "input_images": ADDRESS}
+    assert order.training_set is None
+    assert upstream.calls() == ["GET /models/zoe/cat"]
+
+
+@pytest.mark.parametrize(("status", "is_there"), [(200, True), (404, False), (410, False)])
+async def test_a_file_is_looked_for_before_it_is_used_again(
+    client: ReplicateClient, upstream: Upstream, status: int, is_there: bool
+) -> None:
+    upstream.on("GET /files/f1", httpx.Response(status, json={"id": "f1"}))
+    assert await client.has_file(ADDRESS) is is_there
+
+
+async def test_a_file_at_another_place_counts_as_gone(client: ReplicateClient, upstream: Upstream) -> None:
+    assert not await client.has_file("https://files.example/v1/files/f1")
+    assert upstream.seen == []

@@ -16,7 +16,7 @@ from app.errors import ProviderAnswerLostError, ProviderUnavailableError
 from app.models import GenerationRequest, JobKind
 from app.services.replicate_client.time_limits import CallLimit, TimeLimits
 from tests.services.replicate_client.conftest import Build
-from tests.services.replicate_client.scripted import OFFICIAL, PINNED, TRAINING, HastyClock, Upstream
+from tests.services.replicate_client.scripted import OFFICIAL, PINNED, HastyClock, Upstream
 
 SHORT = CallLimit(read_seconds=10, total_seconds=0.05)
 LIMITS = TimeLimits(answer=SHORT, lookup=SHORT, upload=SHORT)
@@ -92,11 +92,10 @@ async def test_an_upload_whose_answer_trickles_is_given_up(
 ) -> None:
     zipped = tmp_path / "set.zip"
     zipped.write_bytes(b"PK")
-    order = replace(TRAINING, destination=None, training_set="0" * 64)
     client = build(http=sockets, base_url=trickle, limits=replace(LIMITS, upload_bytes_per_second=1e9))
     async with asyncio.timeout(5):
         with pytest.raises(ProviderUnavailableError):
-            await client.prepare(order, zipped)
+            await client.upload(zipped)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ async def test_generations_survive_a_kill_while_their_pictures_are_fetched(
     assert (await machine.counts())["predictions"] == 20
 
 
-async def test_a_stop_lets_those_who_wait_have_their_pictures(machine: Machine) -> None:
+async def test_a_stop_sends_those_who_wait_to_their_jobs(machine: Machine) -> None:
     await machine.start_sandbox(pace=2)
     first = await machine.start_service()
     waiting = asyncio.gather(*(first.generate(f"a tower, number {n}", waits=True) for n in range(10)))
@@ -91,7 +91,8 @@ async def test_a_stop_lets_those_who_wait_have_their_pictures(machine: Machine) 
     await machine.until_counted("predictions", 20)
     await leaving
     await first.server.stop()
-    assert [answer and answer.status_code for answer in await waiting] == [200] * 10
+    # Whoever had no picture yet is not kept waiting, and does not keep the process from stopping.
+    assert {answer and answer.status_code for answer in await waiting} <= {200, 202}
 
     second = await machine.start_service()
     await second.check_pictures(await second.all_succeeded(20))

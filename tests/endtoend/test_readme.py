@@ -181,17 +181,21 @@ def test_the_training_succeeds_and_use_it_generates_with_it(
     assert session.picture(answer["generated_image_url"]).size == (512, 512)
 
 
-def test_the_new_model_is_among_those_that_can_be_used(session: Session, trained: dict[str, Any]) -> None:
+def test_the_new_model_is_listed_renamed_and_taken_off_the_list(
+    session: Session, trained: dict[str, Any]
+) -> None:
     before = json.loads(session.output_of("/models; echo"))["models"]
-    [again] = [block.lines for block in session.blocks if "/models; echo" in block.lines]
-    after = json.loads(session.paste(again).output)["models"]
+    renamed = json.loads(session.output_of("alias=my-first").splitlines()[-1])
+    after = session.client.get("/models").json()["models"]
 
     assert "black-forest-labs/flux-dev" in [model["name"] for model in before]
-    assert trained["version"] in [f"{model['model']}:{model['version']}" for model in after]
+    assert (renamed["alias"], f"{renamed['model']}:{renamed['version']}") == ("my-first", trained["version"])
+    assert "my-first" not in [model["alias"] for model in after]
 
 
 def test_it_says_that_it_is_there_and_well(session: Session) -> None:
-    output = session.output_of("/health")
+    pong, health, *numbers = session.output_of("/health").splitlines()
 
-    assert output.startswith("pong")
-    assert json.loads(output.removeprefix("pong"))["status"] == "ok"
+    assert pong == "pong"
+    assert json.loads(health)["status"] == "ok"
+    assert any(line.startswith("fluxgate_") for line in numbers)

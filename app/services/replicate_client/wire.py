@@ -136,7 +136,7 @@ class Wire:
             headers["Prefer"] = f"wait={seconds}"
         limit = self._limits.create(seconds)
         try:
-            answer = await self._official.send("POST", path, body=body, headers=headers, limit=limit)
+            answer = await self._official.create(path, body=body, headers=headers, limit=limit)
         except TransportFault as exc:
             if not exc.sent:
                 raise ProviderUnavailableError(_UNREACHABLE) from exc

@@ -30,7 +30,7 @@ class PictureFormat(StrEnum):
 # second time where it is transparent; a WebP takes 16 bytes a pixel.
 MAX_PIXELS = {
     PictureFormat.JPEG: 80_000_000,
-    PictureFormat.PNG: 25_000_000,
+    PictureFormat.PNG: 20_000_000,
     PictureFormat.WEBP: 12_000_000,
 }
 _KINDS = {

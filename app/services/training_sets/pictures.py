@@ -21,7 +21,7 @@ MAX_PICTURE_BYTES = 64 * 1024 * 1024
 JPEG_QUALITY = 95
 
 # Whole JPEGs beyond this are encoded anew at half their size, so that no more than this is in memory.
-_MOST_PIXELS_ENCODED = 25_000_000
+_MOST_PIXELS_ENCODED = 20_000_000
 _LARGE_PIXELS = 8_000_000
 _ORIENTATION = 0x0112
 _UPRIGHT = 1

@@ -80,7 +80,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], FindingCode, str]] = {
     "a huge picture": (
         lambda: zip_of({"a.jpg": PHOTO, "big.png": png_that_claims(30_000, 30_000)}),
         FindingCode.TOO_MANY_PIXELS,
-        r"'big.png' has .* pixels\. Allowed are at most 80 million in a JPEG, 25 million in a PNG",
+        r"'big.png' has .* pixels\. Allowed are at most 80 million in a JPEG, 20 million in a PNG",
     ),
     "a large picture": (
         lambda: zip_of({"big.png": png_that_claims(6_000, 5_000)}),

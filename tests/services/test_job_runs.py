@@ -72,7 +72,11 @@ async def test_two_processes_that_take_up_one_job_send_it_once(
     ours: Process, other: Process, provider: FakeProvider, clock: ManualClock
 ) -> None:
     job = await ours.record(unsent_training(clock))
-    await asyncio.gather(*(process.runs.resume(job) for process in (ours, other)))
+    provider.preparing.clear()
+    taken_up = [asyncio.create_task(process.runs.resume(job)) for process in (ours, other)]
+    await provider.until_called("prepare", 2)
+    provider.preparing.set()
+    await asyncio.gather(*taken_up)
     assert (provider.calls["prepare"], provider.calls["create"]) == (2, 1)
     assert (await ours.jobs.get(job.id)).upstream_id == "run1"
 

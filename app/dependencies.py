@@ -202,7 +202,6 @@ def prefers_async(request: Request) -> bool:
 Jobs = Annotated[JobService, Depends(_job_service)]
 Images = Annotated[ImageService, Depends(image_service)]
 DatasetsDep = Annotated[Datasets, Depends(_datasets)]
-TrainingSetsDep = DatasetsDep
 FineTunesDep = Annotated[FineTunes, Depends(_fine_tunes)]
 TrainingCostsDep = Annotated[TrainingCosts, Depends(_training_costs)]
 NotifierDep = Annotated[Notifier, Depends(_notifier)]
@@ -231,9 +230,6 @@ GUARDED_TRAIN = [Depends(Needs(Scope.TRAIN))]
 
 GUARDED_ADMIN = [Depends(Needs(Scope.ADMIN))]
 """Likewise: callers that may do everything."""
-
-GUARDED = GUARDED_ADMIN
-"""For routes that say nothing closer."""
 
 MayRead = Annotated[Caller, GUARDED_READ[0]]
 """For one route, as the type of a parameter: a caller that may look at everything."""

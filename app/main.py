@@ -71,6 +71,9 @@ MOST_CONNECTIONS = 4096
 IDLE_SECONDS = 30.0
 """How long a connection to the provider is kept for the next request."""
 
+PICTURE_BYTES_READ = 256 * 1024
+"""From a connection at once: an ordinary picture in few pieces, each of which costs a round of the loop."""
+
 PROVIDER_URL = "https://api.replicate.com/v1"
 """Where the embedded sandbox answers: at Replicate's own address, on a transport that leads nowhere else."""
 
@@ -378,11 +381,16 @@ async def _way_to_provider(
         return SandboxTransport(sandbox)
     import aiohttp
     from httpx_aiohttp import AiohttpTransport
+    from httpx_aiohttp.transport import AiohttpResponseStream
+
+    AiohttpResponseStream.CHUNK_SIZE = PICTURE_BYTES_READ
 
     def session() -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=IDLE_SECONDS)
         # What one caller's answer sets must not go out with another's request.
-        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=PICTURE_BYTES_READ
+        )
 
     return AiohttpTransport(client=session)
 

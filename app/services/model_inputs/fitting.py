@@ -4,6 +4,7 @@ import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from app.errors import FieldError, InvalidRequestError
 from app.models import GenerationRequest, JsonValue, TrainingRequest
@@ -14,7 +15,7 @@ from app.services.model_inputs.schema import InputSchema, compiles
 DEFAULT_STEPS = 1000
 IMAGES_INPUT = "input_images"
 
-_GENERATION_DEFAULTS: Mapping[str, JsonValue] = {
+_GENERATION_DEFAULTS: Mapping[str, str | int | float | bool] = {
     "num_outputs": 1,
     "output_format": "webp",
     "guidance_scale": 3.5,
@@ -49,11 +50,15 @@ class Fitted:
 
 @dataclass
 class _Draft:
-    """An input while it is put together, with the caller's name for each of its fields."""
+    """An input while it is put together, with the caller's name for each of its fields.
+
+    `sound` names the fields whose values need no check any more.
+    """
 
     schema: InputSchema
     input: dict[str, JsonValue] = field(default_factory=dict)
     said_as: dict[str, str] = field(default_factory=dict)
+    sound: set[str] = field(default_factory=set)
     ignored: list[str] = field(default_factory=list)
     errors: list[FieldError] = field(default_factory=list)
 
@@ -68,6 +73,8 @@ class _Draft:
         """Raise `InvalidRequestError` if anything is wrong; `provided` are inputs that come another way."""
         refused = {error.field for error in self.errors}
         for name, value in self.input.items():
+            if name in self.sound:
+                continue
             complaint = self.schema.complaint(name, value)
             if complaint is not None and self.said_as[name] not in refused:
                 self.refuse(self.said_as[name], complaint)
@@ -119,8 +126,11 @@ def fit_generation(
     for name, value in _GENERATION_DEFAULTS.items():
         target = schema.first_of(*_MODEL_NAMES.get(name, (name,)))
         default = _SCHNELL_STEPS if schnell and name == "num_inference_steps" else value
-        if target is not None and name not in given and target not in given and schema.takes(target, default):
+        if target is None or name in given or target in given:
+            continue
+        if _takes_default(schema, target, default):
             draft.put(target, default)
+            draft.sound.add(target)
 
     seed = _seed(request.seed, draft, choose_seed)
     draft.check()
@@ -148,6 +158,12 @@ def _take(name: str, value: JsonValue, given: Mapping[str, JsonValue], draft: _D
         draft.ignored.append(name)
         return
     draft.put(target, value, said_as=name)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _takes_default(schema: InputSchema, name: str, value: str | int | float | bool) -> bool:
+    """Whether the model takes one of our defaults: the same answer for as long as the schema is kept."""
+    return schema.takes(name, value)
 
 
 def _seed(given: int | None, draft: _Draft, choose_seed: Callable[[], int]) -> int | None:

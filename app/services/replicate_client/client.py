@@ -70,7 +70,13 @@ class ReplicateClient:
         self._default_model = default_model
         self._trainer = trainer
         self._wire = Wire(
-            http=http, token=token, base_url=base_url, clock=clock, jitter=jitter, limits=limits
+            http=http,
+            transport=transport,
+            token=token,
+            base_url=base_url,
+            clock=clock,
+            jitter=jitter,
+            limits=limits,
         )
         self._catalogue = Catalogue(wire=self._wire, clock=clock)
         self._downloads = Downloads(transport=transport, base_url=self._wire.base_url)

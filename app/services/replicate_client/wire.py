@@ -44,6 +44,7 @@ class Wire:
         self,
         *,
         http: httpx.AsyncClient,
+        transport: httpx.AsyncBaseTransport,
         token: str | None,
         base_url: str,
         clock: Clock,
@@ -58,7 +59,7 @@ class Wire:
         self._clock = clock
         self._jitter = jitter
         self._limits = limits or TimeLimits()
-        self._official = OfficialApi(http=http, token=token or "", base_url=base_url)
+        self._official = OfficialApi(http=http, transport=transport, token=token or "", base_url=base_url)
         self._paused_until: datetime | None = None
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> object:

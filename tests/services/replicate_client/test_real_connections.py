@@ -1,7 +1,6 @@
 """The aiohttp transport on real sockets: how its faults look decides whether a create is sent again."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -16,9 +15,8 @@ ORDER = Order("replicate", JobKind.GENERATION, "owner/name", None, {"prompt": "a
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=AiohttpTransport(), trust_env=False) as http:
-        yield http
+def transport() -> httpx.AsyncBaseTransport:
+    return AiohttpTransport()
 
 
 async def created(build: Build, answer: bytes) -> tuple[ReplicateClient, bytes]:

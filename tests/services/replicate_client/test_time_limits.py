@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -48,34 +49,32 @@ async def trickle() -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def sockets() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=AiohttpTransport(), trust_env=False) as http:
-        yield http
+async def real_build(build: Build) -> AsyncIterator[Build]:
+    """Like `build`, with a client that goes through real sockets."""
+    transport = AiohttpTransport()
+    async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
+        yield partial(build, http=http, transport=transport)
 
 
-async def test_an_order_whose_answer_trickles_may_have_run(
-    build: Build, sockets: httpx.AsyncClient, trickle: str
-) -> None:
-    client = build(http=sockets, base_url=trickle, limits=LIMITS)
+async def test_an_order_whose_answer_trickles_may_have_run(real_build: Build, trickle: str) -> None:
+    client = real_build(base_url=trickle, limits=LIMITS)
     async with asyncio.timeout(5):
         with pytest.raises(ProviderAnswerLostError):
             await client.create(OFFICIAL, wait=None, secrets={})
 
 
-async def test_an_order_that_waits_has_its_end_too(
-    build: Build, sockets: httpx.AsyncClient, trickle: str
-) -> None:
+async def test_an_order_that_waits_has_its_end_too(real_build: Build, trickle: str) -> None:
     limits = replace(LIMITS, beyond_wait_seconds=-0.95)
-    client = build(http=sockets, base_url=trickle, limits=limits)
+    client = real_build(base_url=trickle, limits=limits)
     async with asyncio.timeout(5):
         with pytest.raises(ProviderAnswerLostError):
             await client.create(PINNED, wait=timedelta(seconds=1), secrets={})
 
 
 async def test_a_question_whose_answer_trickles_is_asked_again_and_then_given_up(
-    build: Build, sockets: httpx.AsyncClient, trickle: str, clock: HastyClock
+    real_build: Build, trickle: str, clock: HastyClock
 ) -> None:
-    client = build(http=sockets, base_url=trickle, limits=LIMITS)
+    client = real_build(base_url=trickle, limits=LIMITS)
     async with asyncio.timeout(5):
         for attempt in (
             client.fetch(JobKind.GENERATION, "abc"),
@@ -88,11 +87,11 @@ async def test_a_question_whose_answer_trickles_is_asked_again_and_then_given_up
 
 
 async def test_an_upload_whose_answer_trickles_is_given_up(
-    build: Build, sockets: httpx.AsyncClient, trickle: str, tmp_path: Path
+    real_build: Build, trickle: str, tmp_path: Path
 ) -> None:
     zipped = tmp_path / "set.zip"
     zipped.write_bytes(b"PK")
-    client = build(http=sockets, base_url=trickle, limits=replace(LIMITS, upload_bytes_per_second=1e9))
+    client = real_build(base_url=trickle, limits=replace(LIMITS, upload_bytes_per_second=1e9))
     async with asyncio.timeout(5):
         with pytest.raises(ProviderUnavailableError):
             await client.upload(zipped)

@@ -1,4 +1,4 @@
-"""A small Replicate of our own: it speaks the same wire, costs nothing and needs no network.
+"""A small Replicate and a small Black Forest Labs of our own: the same wires, no costs, no network.
 
 It shares no code with the rest of the service, so that it cannot share its mistakes.
 """

@@ -27,6 +27,9 @@ def main() -> None:
         directory=options.directory,
         api_url=f"{url}/v1",
         output_url=f"{url}/delivery",
+        bfl_url=url,
+        bfl_cluster_url=url,
+        bfl_delivery_url=f"{url}/bfl-delivery",
         pace=Pace().scaled(options.pace),
         account=options.account,
         output_ttl=timedelta(minutes=options.output_minutes),
@@ -36,13 +39,15 @@ def main() -> None:
     print(f"The sandbox listens on {url}/v1 and keeps its state in {options.directory}.", flush=True)
     print(f"Use it with REPLICATE_BASE_URL={url}/v1 REPLICATE_API_TOKEN=r8_sandbox", flush=True)
     print(f"What has happened so far, and words that make it fail: {url}/sandbox", flush=True)
+    print(f"It is Black Forest Labs, too: BFL_BASE_URL={url} BFL_API_KEY=bfl_sandbox", flush=True)
     config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_STOP_SECONDS)
     uvicorn.Server(config).run(sockets=[listener])
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m app.sandbox", description="A small Replicate of your own."
+        prog="python -m app.sandbox",
+        description="A small Replicate and a small Black Forest Labs of your own.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=_port, default=9000, help="0 takes a free one (%(default)s)")

@@ -16,6 +16,9 @@ from starlette.routing import BaseRoute, Host, Mount, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.sandbox.addresses import Addresses
+from app.sandbox.bfl import refusals as bfl_refusals
+from app.sandbox.bfl import routes as bfl_routes
+from app.sandbox.bfl.addresses import DOMAINS, BflAddresses, is_bfl
 from app.sandbox.clock import Clock, SystemClock
 from app.sandbox.pace import Pace
 from app.sandbox.problems import AnswerError, ProblemError, answer, not_found, unauthenticated
@@ -25,6 +28,9 @@ from app.sandbox.sandbox import Sandbox, sandbox_of
 
 API_URL = "https://api.replicate.com/v1"
 OUTPUT_URL = "https://replicate.delivery"
+BFL_URL = "https://api.bfl.ai"
+BFL_CLUSTER_URL = "https://api.eu2.bfl.ai"
+BFL_DELIVERY_URL = "https://delivery-eu1.bfl.ai"
 WRONG_TOKEN = "r8_invalid"  # noqa: S105 -- the beginning of tokens that are refused, for tests
 _SIGNED = "/download"
 _PACE = Pace()
@@ -36,6 +42,9 @@ def create_sandbox(
     clock: Clock | None = None,
     api_url: str = API_URL,
     output_url: str = OUTPUT_URL,
+    bfl_url: str = BFL_URL,
+    bfl_cluster_url: str = BFL_CLUSTER_URL,
+    bfl_delivery_url: str = BFL_DELIVERY_URL,
     pace: Pace = _PACE,
     account: str = "sandbox",
     output_ttl: timedelta = timedelta(hours=1),
@@ -43,17 +52,23 @@ def create_sandbox(
     creates_per_minute: int | None = None,
     http: httpx.AsyncClient | None = None,
 ) -> Starlette:
-    """A small Replicate that keeps its state under `directory`.
+    """A small Replicate and a small Black Forest Labs that keep their state under `directory`.
+
+    BFL's addresses come without `/v1`; what is sent to `bfl_url` is known at `bfl_cluster_url`.
 
     `http` fetches inputs and sends webhooks; the caller closes it.  Without `allow_http_webhooks` a webhook
     has to be https, as at Replicate.  With `creates_per_minute` more creates than that are refused with 429.
     Webhooks are sent while the lifespan lasts, or by `app.state.sandbox.postman.send_due()`.
     """
     addresses = Addresses(api_url.rstrip("/"), output_url.rstrip("/"))
+    bfl_addresses = BflAddresses(
+        bfl_url.rstrip("/"), bfl_cluster_url.rstrip("/"), bfl_delivery_url.rstrip("/")
+    )
     sandbox = Sandbox(
         directory=directory,
         clock=SystemClock() if clock is None else clock,
         addresses=addresses,
+        bfl_addresses=bfl_addresses,
         pace=pace,
         account=account,
         output_ttl=output_ttl,
@@ -62,7 +77,7 @@ def create_sandbox(
         http=http,
     )
     app = Starlette(
-        routes=_routes(addresses),
+        routes=[*_bfl_routes(bfl_addresses), *_routes(addresses)],
         exception_handlers={AnswerError: answer, HTTPException: _unknown},
         lifespan=_lifespan,
     )
@@ -90,6 +105,15 @@ def _routes(addresses: Addresses) -> list[BaseRoute]:
     ]
 
 
+def _bfl_routes(addresses: BflAddresses) -> list[BaseRoute]:
+    """BFL's routes: on its own hosts, or in front of Replicate's."""
+    routes = [*bfl_routes.api_routes(), *bfl_routes.delivery_routes(addresses)]
+    if not addresses.has_hosts:
+        return routes
+    router = Router(routes)
+    return [Host(f"{{host}}.{domain}", router) for domain in DOMAINS]
+
+
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     sandbox: Sandbox = app.state.sandbox
@@ -103,6 +127,8 @@ async def _output(request: Request) -> Response:
 
 async def _unknown(request: Request, error: Exception) -> Response:
     """A path or a method that the API does not have."""
+    if _speaks_bfl(request):
+        return bfl_refusals.of_http(error).response
     if isinstance(error, HTTPException) and error.status_code != 404:
         return ProblemError(error.status_code, f'Method "{request.method}" not allowed.').response
     return not_found().response
@@ -117,7 +143,8 @@ class _Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
         if not _has_token(request) and not request.url.path.endswith(_SIGNED):
-            await unauthenticated().response(scope, receive, send)
+            refusal = bfl_refusals.not_found() if _speaks_bfl(request) else unauthenticated()
+            await refusal.response(scope, receive, send)
             return
         create = request.method == "POST" and request.url.path.endswith(("/predictions", "/trainings"))
         throttle = sandbox_of(request).throttle
@@ -128,6 +155,11 @@ class _Gate:
             await send(message)
 
         await self._app(scope, receive, send_with_limits)
+
+
+def _speaks_bfl(request: Request) -> bool:
+    """Whether a request that is none of BFL's is meant for it nevertheless."""
+    return is_bfl(request.url.hostname) or "x-key" in request.headers
 
 
 def _has_token(request: Request) -> bool:

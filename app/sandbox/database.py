@@ -82,6 +82,30 @@ create table if not exists deliveries (
     leased_until real not null default 0
 );
 create index if not exists deliveries_due on deliveries (due);
+create table if not exists bfl_tasks (
+    seq integer primary key autoincrement,
+    id text not null unique,
+    home text not null,
+    endpoint text not null,
+    created real not null,
+    ends real not null,
+    charged real not null,
+    token text not null,
+    plan text not null,
+    webhook text,
+    webhook_secret text,
+    webhook_due real,
+    webhook_attempt integer not null default 0
+);
+create index if not exists bfl_tasks_active on bfl_tasks (ends);
+create index if not exists bfl_webhooks_due on bfl_tasks (webhook_due) where webhook_due is not null;
+create table if not exists bfl_finetunes (
+    id text primary key,
+    available real not null,
+    deleted real,
+    details text not null,
+    style text
+);
 create table if not exists counters (name text primary key, count integer not null);
 create table if not exists secrets (name text primary key, secret text not null);
 """

@@ -13,12 +13,12 @@ from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from app.sandbox.addresses import Addresses, weights_name
 from app.sandbox.clock import Clock
 from app.sandbox.database import Database, count
 from app.sandbox.models import Models
+from app.sandbox.partial_content import HalfResponse, ranged
 from app.sandbox.problems import not_found
 from app.sandbox.progress import JOB, caption, caption_files
 from app.sandbox.rendering import Renderer
@@ -26,8 +26,8 @@ from app.sandbox.runner import Runner
 from app.sandbox.runs import Lessons, Pictures, Run, Status, standing
 
 MEDIA_TYPES = {"webp": "image/webp", "jpg": "image/jpeg", "png": "image/png", "tar": "application/x-tar"}
+_HEADERS = {"access-control-allow-origin": "*", "cache-control": "public, max-age=3600"}
 _PICTURE = re.compile(r"out-(\d+)\.(?:webp|jpg|png)")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class Downloads:
@@ -61,11 +61,11 @@ class Downloads:
         if standing(run, now).status is not Status.SUCCEEDED:
             raise not_found()
         content = await self._content(run, name)
-        response = _ranged(request, content, MEDIA_TYPES[name.rpartition(".")[2]])
+        response = ranged(request, content, MEDIA_TYPES[name.rpartition(".")[2]], _HEADERS)
         if request.method == "GET":
             times = await self._database.write(lambda connection: self._counted(connection, request.url.path))
             if times == 1 and made.truncated:
-                return _HalfResponse(response)
+                return HalfResponse(response)
         return response
 
     async def as_data(self, run: Run) -> list[str]:
@@ -95,19 +95,6 @@ class Downloads:
         # The style shows only when it is called by its name.
         shown = style if trigger.lower() in pictures.prompt.lower() else None
         return await asyncio.to_thread(_draw, pictures, int(found[1]) + pictures.skipped, shown)
-
-
-class _HalfResponse(Response):
-    """A response that breaks off half way, although it announced its whole length."""
-
-    def __init__(self, whole: Response) -> None:
-        super().__init__(whole.body, whole.status_code, dict(whole.headers))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        half = bytes(self.body)[: len(self.body) // 2]
-        # Without a last part the server has to close the connection.
-        await send({"type": "http.response.body", "body": half, "more_body": True})
 
 
 def _draw(pictures: Pictures, index: int, style: str | None) -> bytes:
@@ -159,24 +146,3 @@ def _safetensors(run_id: str, rank: int) -> bytes:
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text + content
-
-
-def _ranged(request: Request, content: bytes, media_type: str) -> Response:
-    """`content`, or the one part of it that the request asks for."""
-    headers = {
-        "accept-ranges": "bytes",
-        "access-control-allow-origin": "*",
-        "cache-control": "public, max-age=3600",
-    }
-    found = _RANGE.fullmatch(request.headers.get("range", ""))
-    if found is None or found.groups() == ("", ""):
-        return Response(content, 200, headers, media_type)
-    size = len(content)
-    if found[1]:
-        first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
-    else:
-        first, last = max(0, size - int(found[2])), size - 1
-    if first > last:
-        return Response(b"", 416, headers | {"content-range": f"bytes */{size}"})
-    headers["content-range"] = f"bytes {first}-{last}/{size}"
-    return Response(content[first : last + 1], 206, headers, media_type)

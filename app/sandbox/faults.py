@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from app.sandbox.problems import InvalidField, invalid_input
@@ -18,22 +19,29 @@ ALL_MODERATED = "All generated images contained NSFW content. Try running it aga
 FAILED = "An unexpected error occurred while running the model (E1000)"
 
 SLOW_START_SECONDS = 60.0
+REASONING_SECONDS = 60.0
 LOST_ANSWER_SECONDS = 120.0
 THROTTLED_TIMES = 2
+MOVED_TIMES = 2
 RETRY_AFTER_SECONDS = 5
 
 
 class Fault(StrEnum):
-    """What may stand behind `sandbox:` in a prompt; docs/sandbox.md has the table."""
+    """What may stand behind `sandbox:` in a prompt; docs/sandbox.md has the table.
+
+    Both providers know all of them; one that makes no sense at a provider is without effect there.
+    """
 
     MODERATED = "moderated"
     PARTLY_MODERATED = "partly-moderated"
     FLAGGED = "flagged"
     FAILED = "failed"
+    FAILED_UNAVAILABLE = "failed-unavailable"
     OUT_OF_MEMORY = "out-of-memory"
     INTERRUPTED = "interrupted"
     ALWAYS_INTERRUPTED = "always-interrupted"
     SLOW_START = "slow-start"
+    REASONING = "reasoning"
     ABORTED = "aborted"
     NO_CREDIT = "no-credit"
     THROTTLED = "throttled"
@@ -41,6 +49,8 @@ class Fault(StrEnum):
     BAD_GATEWAY = "bad-gateway"
     BAD_GATEWAY_AFTER = "bad-gateway-after"
     LOST_ANSWER = "lost-answer"
+    LOST_TASK = "lost-task"
+    MOVED = "moved"
     TRUNCATED = "truncated"
     EXPIRED = "expired"
     DATA_URI = "data-uri"
@@ -72,10 +82,18 @@ ERRORS = {
 _WORD = re.compile(r"\bsandbox:([a-z][a-z-]*)", re.IGNORECASE)
 
 
-def faults_in(texts: Mapping[str, object]) -> frozenset[Fault]:
-    """The faults that are asked for in the values of `texts`; an unknown one is a 422 with their names."""
+@dataclass(frozen=True)
+class UnknownWord:
+    """A word behind `sandbox:` that means nothing, where it was, and a sentence about it."""
+
+    field: str
+    description: str
+
+
+def words_in(texts: Mapping[str, object]) -> tuple[frozenset[Fault], list[UnknownWord]]:
+    """The faults that are asked for in the values of `texts`, and the words that are none."""
     found: set[Fault] = set()
-    wrong: list[InvalidField] = []
+    unknown: list[UnknownWord] = []
     for name, text in texts.items():
         if not isinstance(text, str):
             continue
@@ -84,14 +102,18 @@ def faults_in(texts: Mapping[str, object]) -> frozenset[Fault]:
                 found.add(Fault(word.lower()))
             except ValueError:
                 known = ", ".join(f"sandbox:{fault}" for fault in Fault)
-                wrong.append(
-                    InvalidField(
-                        "sandbox", f"input.{name}", f"sandbox:{word} is not known; the sandbox knows {known}"
-                    )
-                )
-    if wrong:
-        raise invalid_input(wrong)
-    return frozenset(found)
+                unknown.append(UnknownWord(name, f"sandbox:{word} is not known; the sandbox knows {known}"))
+    return frozenset(found), unknown
+
+
+def faults_in(texts: Mapping[str, object]) -> frozenset[Fault]:
+    """The faults that are asked for in an input at Replicate; an unknown one is a 422 with their names."""
+    found, unknown = words_in(texts)
+    if unknown:
+        raise invalid_input(
+            [InvalidField("sandbox", f"input.{word.field}", word.description) for word in unknown]
+        )
+    return found
 
 
 def counter_name(fault: Fault, target: Iterable[str], given: Mapping[str, object]) -> str:

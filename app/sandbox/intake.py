@@ -24,7 +24,7 @@ class Intake:
     ) -> frozenset[Fault]:
         """The faults in `texts` that are due this time, if they leave anything to be created."""
         wanted = faults_in(texts)
-        due = await self._due(wanted, target, given)
+        due = await self.due(wanted, target, given)
         if Fault.NO_CREDIT in due:
             raise no_credit()
         if Fault.THROTTLED in due:
@@ -37,9 +37,10 @@ class Intake:
             raise edge_page(200, "Checking your browser before accessing api.replicate.com")
         return due
 
-    async def _due(
+    async def due(
         self, wanted: frozenset[Fault], target: tuple[str, ...], given: Mapping[str, object]
     ) -> frozenset[Fault]:
+        """Those of the `wanted` faults that have not passed yet for an equal input to an equal target."""
         counted = wanted & COUNTED
         if not counted:
             return wanted

@@ -29,8 +29,17 @@ def draw(
 ) -> bytes:
     """An encoded picture.  Blocks, about a tenth of a second: call it in a thread.
 
-    `size` is width and height; `output_format` is `webp`, `jpg` or `png`; `index` tells the pictures of one
-    request apart; with a `style` the picture takes after what a training saw.
+    `output_format` is `webp`, `jpg` or `png`; `index` tells the pictures of one request apart.
+    """
+    return finish(paint(prompt, seed, size, index=index, style=style), output_format, quality)
+
+
+def paint(
+    prompt: str, seed: int, size: tuple[int, int], *, index: int = 0, style: Style | None = None
+) -> Image.Image:
+    """A picture of that width and height without the mark.  Blocks.
+
+    With a `style` the picture takes after what a training saw.
     """
     rng = Random(_key(prompt, seed, index))  # noqa: S311 - a picture, not a secret
     words = list(dict.fromkeys(re.findall(r"[a-z]+", prompt.lower())))
@@ -44,7 +53,11 @@ def draw(
     image = canvas.image
     if image.size != size:
         image = image.resize(size, Image.Resampling.BICUBIC)
-    image = with_grain(image)
+    return with_grain(image)
+
+
+def finish(image: Image.Image, output_format: str, quality: int = 80) -> bytes:
+    """`image`, which gets the mark, as a file.  Blocks."""
     _mark(image)
     return _encode(image, output_format, quality)
 

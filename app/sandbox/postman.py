@@ -4,11 +4,9 @@ import asyncio
 import base64
 import hmac
 import json
-import logging
 import secrets
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 
 import httpx
@@ -19,51 +17,29 @@ from app.sandbox.database import Database, count, secret
 from app.sandbox.deliveries import Delivery
 from app.sandbox.inputs import Connect
 from app.sandbox.rendering import Form, Renderer
+from app.sandbox.rounds import Rounds
 from app.sandbox.runner import Runner
 from app.sandbox.runs import Run, final_moment
 
-_log = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 10.0
-# The clock may be moved by hand and rows may come from other processes: look again after this much real time.
-_LOOK_SECONDS = 0.25
-_IDLE_LOOK_SECONDS = 1.0
 
 
-class Postman:
+class Postman(Rounds):
     """The sandbox's background work: sending webhooks, and reading inputs of runs that nobody looks at."""
 
     def __init__(
         self, *, database: Database, clock: Clock, runner: Runner, renderer: Renderer, http: Connect
     ) -> None:
+        super().__init__(clock)
         self._database = database
-        self._clock = clock
         self._runner = runner
         self._renderer = renderer
         self._http = http
-        self._news = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     async def secret(self) -> str:
         """The account's signing secret."""
         fresh = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
         return await self._database.write(lambda connection: secret(connection, "webhooks", fresh))
-
-    def start(self) -> None:
-        """Begin to send what is due, from now until `stop`."""
-        self._news = asyncio.Event()
-        self._task = asyncio.create_task(self._work())
-
-    async def stop(self) -> None:
-        """Stop sending; what is left is sent after the next start."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-
-    def wake(self) -> None:
-        """There may be something to send."""
-        self._news.set()
 
     async def send_due(self) -> int:
         """Send everything that is due at this moment and return how many webhooks that were."""
@@ -73,21 +49,9 @@ class Postman:
             sent += sum(await asyncio.gather(*(self._handle(delivery) for delivery in claimed)))
         return sent
 
-    async def _work(self) -> None:
-        while True:
-            self._news.clear()
-            try:
-                await self.send_due()
-            except Exception:
-                # What it concerns is tried again when its lease is over; the rest must not wait for that.
-                _log.exception("The sandbox could not send a webhook")
-            due = await self._database.read(deliveries.next_due)
-            pause = _IDLE_LOOK_SECONDS
-            if due is not None:
-                pause = min(_LOOK_SECONDS, max(0.01, (due - self._clock.now()).total_seconds()))
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._news.wait()
+    async def next_due(self) -> datetime | None:
+        """When a webhook or an input that is to be read comes next."""
+        return await self._database.read(deliveries.next_due)
 
     def _claim(self, connection: sqlite3.Connection) -> list[Delivery]:
         return deliveries.claim(connection, self._clock.now())

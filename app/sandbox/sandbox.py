@@ -11,6 +11,8 @@ import httpx
 from starlette.requests import Request
 
 from app.sandbox.addresses import Addresses
+from app.sandbox.bfl.addresses import BflAddresses
+from app.sandbox.bfl.laboratory import BlackForestLabs
 from app.sandbox.clock import Clock
 from app.sandbox.database import Database
 from app.sandbox.deployments import Deployments
@@ -44,6 +46,7 @@ class Sandbox:
         directory: Path,
         clock: Clock,
         addresses: Addresses,
+        bfl_addresses: BflAddresses,
         pace: Pace,
         account: str,
         output_ttl: timedelta,
@@ -88,14 +91,25 @@ class Sandbox:
             database=self.database,
             clock=clock,
         )
+        self.bfl = BlackForestLabs(
+            database=self.database,
+            clock=clock,
+            directory=directory / "bfl-inputs",
+            addresses=bfl_addresses,
+            pace=pace,
+            inputs=inputs,
+            http=self._connect,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Send webhooks within the context, and close everything after it."""
         self.postman.start()
+        self.bfl.postman.start()
         try:
             yield
         finally:
+            await self.bfl.postman.stop()
             await self.postman.stop()
             await self.aclose()
 

@@ -27,17 +27,23 @@ _ROOT = "(root)"
 async def json_object(request: Request) -> JSONObject:
     """The request's body; anything but a JSON object is a 400."""
     try:
-        text = (await request.body()).decode()
-        body = json.loads(text, parse_constant=_no_number, parse_float=_finite)
-        if "\\u" in text:
-            # Half a surrogate pair is a character that no answer could repeat.
-            json.dumps(body, ensure_ascii=False).encode()
+        body = strict_json(await request.body())
     except RecursionError as exc:
         raise ProblemError(400, "The request body is nested too deeply.", title="Bad request") from exc
     except ValueError as exc:
         raise ProblemError(400, f"The request body is not valid JSON: {exc}.", title="Bad request") from exc
     if not isinstance(body, dict):
         raise ProblemError(400, "The request body must be a JSON object.", title="Bad request")
+    return body
+
+
+def strict_json(content: bytes) -> object:
+    """What the JSON says, numbers finite and texts sound; ValueError or RecursionError otherwise."""
+    text = content.decode()
+    body: object = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+    if "\\u" in text:
+        # Half a surrogate pair is a character that no answer could repeat.
+        json.dumps(body, ensure_ascii=False).encode()
     return body
 
 
@@ -80,6 +86,7 @@ class WebhookRules:
     MEMBERS: Mapping[str, type] = {"webhook": str, "webhook_events_filter": list}
 
     def __init__(self, *, allow_http: bool) -> None:
+        self.allow_http = allow_http
         self._schemes = ("https", "http") if allow_http else ("https",)
 
     def check(self, body: JSONObject) -> list[InvalidField]:

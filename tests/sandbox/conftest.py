@@ -1,5 +1,6 @@
 """What the sandbox's tests share: a sandbox of their own, a client of it, and training pictures."""
 
+import base64
 import io
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,6 +22,8 @@ Make = Callable[..., Starlette]
 Connect = Callable[[Starlette], httpx.AsyncClient]
 Predict = Callable[..., Awaitable[dict[str, Any]]]
 Train = Callable[..., Awaitable[dict[str, Any]]]
+Order = Callable[..., Awaitable[dict[str, Any]]]
+Encoded = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -160,3 +163,51 @@ def train(api: httpx.AsyncClient, trainings_path: str, destination: str, uploade
         return found
 
     return trained
+
+
+@pytest.fixture
+async def bfl(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of BFL's global host with a key."""
+    transport = SandboxTransport(app)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="https://api.bfl.ai/v1/", headers={"x-key": "bfl_anything"}
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def order(bfl: httpx.AsyncClient) -> Order:
+    """Order something from BFL and return the answer's JSON."""
+
+    async def ordered(endpoint: str = "flux-dev", *, status: int = 200, **given: Any) -> dict[str, Any]:
+        response = await bfl.post(endpoint, json=given)
+        assert response.status_code == status, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    return ordered
+
+
+@pytest.fixture
+def finished(bfl: httpx.AsyncClient, order: Order, clock: LeapingClock) -> Order:
+    """Order something, let it finish and return what its polling address says then."""
+
+    async def ended(endpoint: str = "flux-dev", **given: Any) -> dict[str, Any]:
+        created = await order(endpoint, **given)
+        clock.advance(2)
+        found: dict[str, Any] = (await bfl.get(created["polling_url"])).json()
+        return found
+
+    return ended
+
+
+@pytest.fixture
+def encoded() -> Encoded:
+    """A PNG of one colour in base64."""
+
+    def made(colour: str = "red", size: tuple[int, int] = (256, 192), mode: str = "RGB") -> str:
+        file = io.BytesIO()
+        Image.new(mode, size, colour).save(file, "PNG")
+        return base64.b64encode(file.getvalue()).decode()
+
+    return made

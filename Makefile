@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 CLIENTS := 1.0.7 2.0.0b4
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help run demo test test-endtoend test-clients test-datadog test-telemetry format bench lock clean
+.PHONY: help run demo test test-endtoend test-clients test-datadog test-telemetry test-local format bench lock clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -61,9 +61,13 @@ test-datadog: .venvs/datadog/.ready ## Traces of the service at Datadog's own te
 test-telemetry: .venvs/telemetry/.ready ## Traces of the service at an OpenTelemetry collector.
 	.venvs/telemetry/bin/python -m pytest -q tests/telemetry
 
-.venvs/datadog/.ready .venvs/telemetry/.ready: .venvs/%/.ready: tests/%/requirements.txt requirements.txt
+test-local: .venvs/local/.ready ## Tiny models that are really loaded, on the processor or on the GPU that is there.
+	.venvs/local/bin/python -m pytest -q tests/local
+
+.venvs/local/.ready: requirements-local.txt
+.venvs/datadog/.ready .venvs/telemetry/.ready .venvs/local/.ready: .venvs/%/.ready: tests/%/requirements.txt requirements.txt
 	@$(PYTHON) -m venv .venvs/$*
-	@.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@.venvs/$*/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/$*/requirements.txt
 	@touch $@
 
 format: $(VENV)/.dev ## Put the code into shape.

@@ -4,29 +4,20 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from app.callers import KEY_NAME, KEY_NAME_ALLOWED
 from app.field_errors import allowed_by_schema, field_errors
+from app.provider_settings import ProviderSettings, SandboxMode, is_web_address, without_credentials
 from app.signing import is_secret
 
-_CREDENTIALS = re.compile(r"//[^/]*@")
 _DATABASE_URL = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]+)")
 
 
 class SettingsError(Exception):
     """The service cannot start with these settings; the message is for the operator, a line a fault."""
-
-
-class SandboxMode(StrEnum):
-    """Whether the embedded stand-in for Replicate is used; `AUTO` means: when there is no token."""
-
-    AUTO = "auto"
-    ON = "on"
-    OFF = "off"
 
 
 class LogFormat(StrEnum):
@@ -45,19 +36,11 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class Settings(BaseSettings):
+class Settings(ProviderSettings):
     """Everything that can be set from outside; `.env.example` explains each one."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
 
-    replicate_api_token: SecretStr | None = Field(
-        default=None, validation_alias=AliasChoices("REPLICATE_API_TOKEN", "REPLICATE_TOKEN")
-    )
-    replicate_base_url: str = "https://api.replicate.com/v1"
-    replicate_model_name: str = "black-forest-labs/flux-dev"
-    replicate_trainer: str = "ostris/flux-dev-lora-trainer"
-    sandbox: SandboxMode = SandboxMode.AUTO
-    sandbox_pace: float = Field(default=1.0, ge=0, le=1000)
     data_dir: Path = Path("data")
     database_url: str | None = None
     image_store: Path = Path("generated_images")
@@ -89,25 +72,13 @@ class Settings(BaseSettings):
         default="fluxgate", validation_alias=AliasChoices("DATADOG_SERVICE_NAME", "DD_SERVICE")
     )
 
-    @field_validator("replicate_base_url")
-    @classmethod
-    def _with_version(cls, value: str) -> str:
-        """The API's address in one form, ending in `/v1`, however it was written."""
-        address = value.strip().rstrip("/")
-        if not _is_web_address(address):
-            raise ValueError(
-                f"{_without_credentials(value)!r} is not the address of an API; "
-                "one that begins with https:// or http:// is allowed, as in https://api.replicate.com/v1."
-            )
-        return address if address.endswith("/v1") else f"{address}/v1"
-
     @field_validator("database_url")
     @classmethod
     def _in_a_file(cls, value: str | None) -> str | None:
         found = _DATABASE_URL.fullmatch(value.partition("?")[0]) if value is not None else None
         if value is not None and (found is None or found["path"] == ":memory:"):
             raise ValueError(
-                f"{_without_credentials(value)!r} is not possible; a SQLite file is allowed, as in "
+                f"{without_credentials(value)!r} is not possible; a SQLite file is allowed, as in "
                 "sqlite:///data/fluxgate.db (four slashes for a path from the root)."
             )
         return value
@@ -118,12 +89,13 @@ class Settings(BaseSettings):
         if value is None:
             return None
         address = value.strip().rstrip("/")
-        if not _is_web_address(address) or any(sign in address for sign in "?#@"):
+        if not is_web_address(address) or any(sign in address for sign in "?#@"):
             raise ValueError(
-                f"{_without_credentials(value)!r} is not the address of this service; one that begins with "
+                f"{without_credentials(value)!r} is not the address of this service; one that begins with "
                 "https:// and has no query is allowed, as in https://fluxgate.example.com."
             )
-        mode, token = info.data.get("sandbox"), info.data.get("replicate_api_token")
+        mode = info.data.get("sandbox")
+        token = info.data.get("replicate_api_token") or info.data.get("bfl_api_key")
         sandbox = mode is SandboxMode.ON or (mode is SandboxMode.AUTO and token is None)
         provider = info.data.get("replicate_base_url", "")
         if address.startswith("http:") and not sandbox and provider.startswith("https:"):
@@ -143,9 +115,9 @@ class Settings(BaseSettings):
     @field_validator("otel_exporter_otlp_endpoint")
     @classmethod
     def _of_a_collector(cls, value: str | None) -> str | None:
-        if value is not None and not _is_web_address(value):
+        if value is not None and not is_web_address(value):
             raise ValueError(
-                f"{_without_credentials(value)!r} is not the address of a collector; "
+                f"{without_credentials(value)!r} is not the address of a collector; "
                 "one that begins with https:// or http:// is allowed, as in http://127.0.0.1:4318."
             )
         return value
@@ -195,28 +167,6 @@ class Settings(BaseSettings):
         return Path(self.database_url.partition(":///")[2].partition("?")[0])
 
     @property
-    def uses_sandbox(self) -> bool:
-        """Whether the embedded sandbox stands in for Replicate."""
-        if self.sandbox is SandboxMode.AUTO:
-            return self.replicate_api_token is None
-        return self.sandbox is SandboxMode.ON
-
-    @property
-    def provider_note(self) -> str:
-        """One sentence on where pictures come from, and how to change that; holds no secret."""
-        if self.uses_sandbox:
-            return (
-                "Pictures come from the embedded sandbox: no token, no network, no cost. "
-                "Set REPLICATE_API_TOKEN (and SANDBOX=auto) to use Replicate."
-            )
-        if self.replicate_api_token is None:
-            return "There is no token: set REPLICATE_API_TOKEN, or SANDBOX=on to try the service without one."
-        return (
-            f"Pictures come from Replicate at {_without_credentials(self.replicate_base_url)}. "
-            "Set SANDBOX=on to try without cost."
-        )
-
-    @property
     def sync_wait(self) -> timedelta:
         """How long a caller is kept waiting for a picture before being sent to its job."""
         return timedelta(seconds=self.sync_wait_seconds)
@@ -241,14 +191,6 @@ def read_settings() -> Settings:
         raise SettingsError(f"The file .env cannot be read: {reason}.") from None
 
 
-def _is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def _named_keys(setting: SecretStr) -> dict[str, SecretStr]:
     """The keys of `API_KEY` by name. Errors show nothing of it: a part in the wrong place is a secret."""
     text = setting.get_secret_value()
@@ -268,7 +210,3 @@ def _named_keys(setting: SecretStr) -> dict[str, SecretStr]:
             raise ValueError(f"key {number} has the name of another one; different names are allowed.")
         keys[name] = SecretStr(secret)
     return keys
-
-
-def _without_credentials(address: str) -> str:
-    return _CREDENTIALS.sub("//…@", address)

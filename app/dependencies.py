@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Annotated, cast
 
@@ -17,6 +17,7 @@ from app.services.fine_tunes import FineTunes
 from app.services.images import ImageService
 from app.services.jobs import JobService
 from app.services.notifier import Notifier
+from app.services.provider_fine_tunes import FineTuneLibrary
 from app.services.readiness import Readiness
 from app.services.replicate_words import ReplicateWords
 from app.services.server_zips import ServerZips
@@ -50,6 +51,19 @@ class NeedsScopeOfJob:
         job = await (await _job_service(request)).get(request.path_params["job_id"])
         caller.must_hold(Scope.GENERATE if job.kind is JobKind.GENERATION else Scope.TRAIN)
         return caller
+
+
+class NeedsScopeUnlessBrowsing:
+    """A dependency: whether a program asks, which then may look at everything; browsers only pass by."""
+
+    scopes = (Scope.READ,)
+
+    async def __call__(self, request: Request) -> bool:
+        if "text/html" in request.headers.get("accept", ""):
+            await _access(request).check_place(_peer(request), request.headers)
+            return False
+        await _access(request).check(_peer(request), request.headers, Scope.READ)
+        return True
 
 
 class NeedsScopeForImages:
@@ -87,6 +101,10 @@ async def _datasets(request: Request) -> Datasets:
 
 async def _fine_tunes(request: Request) -> FineTunes:
     return cast(FineTunes, request.state.fine_tunes)
+
+
+async def _fine_tune_libraries(request: Request) -> Mapping[str, FineTuneLibrary]:
+    return cast(Mapping[str, FineTuneLibrary], request.state.fine_tune_libraries)
 
 
 async def _training_costs(request: Request) -> TrainingCosts:
@@ -131,10 +149,6 @@ async def _needs_key(request: Request) -> bool:
 
 async def images_are_private(request: Request) -> bool:
     return _access(request).images_are_private
-
-
-async def _reader(request: Request) -> None:
-    await _access(request).check_place(_peer(request), request.headers)
 
 
 async def _sync_wait(
@@ -203,6 +217,7 @@ Jobs = Annotated[JobService, Depends(_job_service)]
 Images = Annotated[ImageService, Depends(image_service)]
 DatasetsDep = Annotated[Datasets, Depends(_datasets)]
 FineTunesDep = Annotated[FineTunes, Depends(_fine_tunes)]
+FineTuneLibraries = Annotated[Mapping[str, FineTuneLibrary], Depends(_fine_tune_libraries)]
 TrainingCostsDep = Annotated[TrainingCosts, Depends(_training_costs)]
 NotifierDep = Annotated[Notifier, Depends(_notifier)]
 WebhookReceiversDep = Annotated[WebhookReceivers, Depends(_webhook_receivers)]
@@ -249,8 +264,8 @@ MayCancel = Annotated[Caller, Depends(NeedsScopeOfJob())]
 MayFetchImages = Annotated[None, Depends(check_for_images)]
 """A caller that may look at everything, or anybody where pictures are public."""
 
-Reader = Annotated[None, Depends(_reader)]
-"""A caller that may see pages without secrets, such as the documentation, also without a key."""
+IsProgram = Annotated[bool, Depends(NeedsScopeUnlessBrowsing())]
+"""Whether a program asks, which may look at everything; a browser gets here without a key."""
 
 MyTurn = Annotated[Turn, Depends(_turn)]
 """Leave to be taken in, when many requests arrive at once; declare it before what costs work."""

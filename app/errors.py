@@ -18,7 +18,10 @@ class FieldError:
 
 
 class AppError(Exception):
-    """An expected failure. `detail` is written for the caller, not for us."""
+    """An expected failure. `detail` is written for the caller, not for us.
+
+    `provider_details` is what an image provider says of it itself, as JSON, where it says something.
+    """
 
     code: str = "internal_error"
     title: str = "Internal error"
@@ -37,6 +40,7 @@ class AppError(Exception):
         self.errors = tuple(errors)
         self.job_id = job_id
         self.retry_after = retry_after
+        self.provider_details: object = None
 
 
 class InvalidRequestError(AppError):
@@ -146,6 +150,19 @@ class ModelNotFoundError(AppError):
     code = "model_not_found"
     title = "Model not found"
     status_code = 404
+
+
+class ProviderNotFoundError(AppError):
+    """No provider of that name keeps a list of fine-tunes."""
+
+    code = "provider_not_found"
+    title = "Provider not found"
+    status_code = 404
+
+    def __init__(self, provider: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"No provider called {provider[:80]!r} keeps fine-tunes of its own; there is {', '.join(known)}."
+        )
 
 
 class FineTuneNotFoundError(ModelNotFoundError):
@@ -270,7 +287,8 @@ class ProviderUnavailableError(ProviderError):
 class ProviderRefusedError(ProviderError):
     """The provider understood and declined: our request, our token or our account is at fault.
 
-    `failure_code` is the `FailureCode` that a job gets from it, `upstream_status` the HTTP status seen.
+    `failure_code` is the `FailureCode` that a job gets from it, `upstream_status` the HTTP status seen,
+    `provider_details` what the provider says itself, as JSON.
     """
 
     code = "provider_refused"
@@ -278,13 +296,20 @@ class ProviderRefusedError(ProviderError):
     status_code = 502
 
     def __init__(
-        self, detail: str, *, failure_code: str, upstream_status: int, errors: Sequence[FieldError] = ()
+        self,
+        detail: str,
+        *,
+        failure_code: str,
+        upstream_status: int,
+        errors: Sequence[FieldError] = (),
+        provider_details: object = None,
     ) -> None:
         super().__init__(detail, errors=errors)
         self.code = failure_code
         self.status_code, self.title = _FAILED_JOBS.get(failure_code, (self.status_code, self.title))
         self.failure_code = failure_code
         self.upstream_status = upstream_status
+        self.provider_details = provider_details
 
 
 class ProviderAnswerLostError(ProviderError):
@@ -310,9 +335,10 @@ class DownloadError(ProviderError):
 class JobFailedError(AppError):
     """A job that a caller waited for did not succeed; status and title follow from why."""
 
-    def __init__(self, job_id: str, failure_code: str, detail: str) -> None:
+    def __init__(self, job_id: str, failure_code: str, detail: str, provider_details: object = None) -> None:
         super().__init__(detail, job_id=job_id)
         self.code = failure_code
+        self.provider_details = provider_details
         self.status_code, self.title = _FAILED_JOBS.get(failure_code, _FAILED_JOB_OTHERWISE)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import importlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,13 @@ from app.docs_guard import guard_docs
 from app.logs import logs_kept
 from app.observed_requests import ObservedRequests
 from app.problem_details import add_problem_details
+from app.provider_wiring import (
+    black_forest_labs,
+    local_diffusers,
+    replicate,
+    replicate_url,
+    way_to_providers,
+)
 from app.request_ids import RequestIds
 from app.routers import (
     datasets,
@@ -31,8 +38,10 @@ from app.routers import (
     get_image,
     image_service,
     jobs,
+    local_models,
     metrics,
     models,
+    provider_fine_tunes,
     replicate_runs,
     service,
     training_status,
@@ -45,6 +54,7 @@ from app.services.fine_tunes import FineTunes
 from app.services.images import ImageService
 from app.services.jobs import JobService
 from app.services.notifier import Notifier
+from app.services.provider_fine_tunes import FineTuneLibrary
 from app.services.readiness import Readiness
 from app.services.replicate_words import ReplicateWords
 from app.services.safe_fetch import Poster, UrlInspector
@@ -64,20 +74,6 @@ if TYPE_CHECKING:
     from app.metrics import Metrics
 
 logger = logging.getLogger(__name__)
-
-MOST_CONNECTIONS = 4096
-"""To the provider at once: one for every generation that waits there."""
-
-IDLE_SECONDS = 30.0
-"""How long a connection to the provider is kept for the next request."""
-
-PICTURE_BYTES_READ = 256 * 1024
-"""From a connection at once: an ordinary picture in few pieces, each of which costs a round of the loop."""
-
-PROVIDER_URL = "https://api.replicate.com/v1"
-"""Where the embedded sandbox answers: at Replicate's own address, on a transport that leads nowhere else."""
-
-SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox takes any; it is no secret
 
 BESIDE_THE_APP = Path(__file__).resolve().parents[1]
 """Where callers may name a zip, besides the folder for training pictures."""
@@ -101,6 +97,7 @@ class State(TypedDict):
     images: ImageService
     datasets: Datasets
     fine_tunes: FineTunes
+    fine_tune_libraries: Mapping[str, FineTuneLibrary]
     training_costs: TrainingCosts
     notifier: Notifier
     webhook_receivers: WebhookReceivers
@@ -140,8 +137,8 @@ def create_app(
     guard_docs(app)
     for module in (
         *(generate_image, get_image, fine_tune, training_status, jobs, deliveries),
-        *(datasets, models, service, metrics),
-        *(image_service, dreambooth, replicate_runs, webhook),
+        *(datasets, models, provider_fine_tunes, service, metrics),
+        *(image_service, dreambooth, replicate_runs, webhook, local_models),
     ):
         app.include_router(module.router)
     complete_description(app)
@@ -196,15 +193,16 @@ async def _wired(
     stack: AsyncExitStack,
 ) -> State:
     """Every part, started, and registered with `stack` to be closed in reverse order."""
-    import httpx
-
     from app.metrics import Metrics
     from app.services.jobs.door import JobDoor
     from app.services.jobs.runs import JobRuns
+    from app.services.jobs.sending_gate import SendingGate
     from app.services.jobs.watchers import JobWatchers
+    from app.services.long_inputs import LongInputs
     from app.services.observed_provider import ObservedProvider
+    from app.services.planning import Planner
+    from app.services.providers import Providers
     from app.services.reconciler import Reconciler
-    from app.services.replicate_client import ReplicateClient
     from app.storage.api_keys import ApiKeyRows
     from app.storage.database import Database
     from app.storage.datasets import DatasetRows
@@ -213,6 +211,7 @@ async def _wired(
     from app.storage.fine_tunes import FineTuneRows
     from app.storage.images import ImageRows
     from app.storage.jobs import JobStore
+    from app.storage.long_texts import LongTexts
     from app.storage.provider_files import ProviderFileRows
     from app.storage.receivers import ReceiverStore
     from app.storage.seen_webhooks import SeenWebhooks
@@ -230,22 +229,20 @@ async def _wired(
         logger.warning("Everybody who reaches the port is served, at your cost: there is no API key.")
 
     if transport is None:
-        transport = await _way_to_provider(settings, clock, stack)
-    http = await stack.enter_async_context(httpx.AsyncClient(transport=transport, trust_env=False))
-    token = settings.replicate_api_token
-    provider_url = PROVIDER_URL if settings.uses_sandbox else settings.replicate_base_url
-    replicate = ReplicateClient(
-        http=http,
-        transport=transport,
-        token=SANDBOX_TOKEN if settings.uses_sandbox else token.get_secret_value() if token else None,
-        base_url=provider_url,
-        default_model=settings.replicate_model_name,
-        trainer=settings.replicate_trainer,
+        transport = await way_to_providers(settings, settings.data_dir, clock, stack)
+    gates: dict[str, SendingGate] = {}
+    metrics = Metrics(
+        statistics=StatisticsRows(database).read,
+        rooms=lambda: {name: gate.room() for name, gate in gates.items()},
         clock=clock,
     )
-    metrics = Metrics(statistics=StatisticsRows(database).read, room=lambda: runs.gate.room(), clock=clock)
-    provider = ObservedProvider(replicate, metrics)
-
+    black_forest = black_forest_labs(settings, transport, clock)
+    providers = Providers(
+        ObservedProvider(await replicate(settings, transport, clock, stack), metrics),
+        ObservedProvider(black_forest, metrics),
+        ObservedProvider(await local_diffusers(settings, settings.data_dir, clock, stack), metrics),
+    )
+    gates |= {provider.name: SendingGate(clock) for provider in providers}
     image_files = ImageFiles(settings.image_store, clock=clock)
     await image_files.sweep()
     images = ImageService(files=image_files, rows=ImageRows(database), clock=clock)
@@ -257,28 +254,30 @@ async def _wired(
     watchers = JobWatchers()
     usual = await store.usual_seconds(since=clock.now() - USUAL_OVER)
     door = JobDoor(
-        store=store, images=images, provider=provider, watchers=watchers, clock=clock, usual_seconds=usual
+        store=store, images=images, providers=providers, watchers=watchers, clock=clock, usual_seconds=usual
     )
+    long_inputs = LongInputs(LongTexts(settings.data_dir / "long_inputs"))
+    await long_inputs.start()
     runs = JobRuns(
         store=store,
         door=door,
-        provider=provider,
-        uploads=ProviderUploads(
-            sets=training_sets, rows=ProviderFileRows(database), provider=provider, clock=clock
-        ),
+        providers=providers,
+        gates=gates,
+        uploads=ProviderUploads(sets=training_sets, rows=ProviderFileRows(database), clock=clock),
+        long_inputs=long_inputs,
         clock=clock,
         webhook_url=settings.webhook_url,
     )
     stack.push_async_callback(runs.aclose)
     await runs.start_holding()
-    reconciler = Reconciler(store=store, door=door, runs=runs, provider=provider, clock=clock)
+    reconciler = Reconciler(store=store, door=door, runs=runs, providers=providers, clock=clock)
     stack.push_async_callback(reconciler.aclose)
     await reconciler.start()
     signed_with = settings.replicate_webhook_secret
     webhook_intake = WebhookIntake(
         store=store,
         door=door,
-        provider=provider,
+        providers=providers,
         seen=SeenWebhooks(database),
         clock=clock,
         secret=signed_with.get_secret_value() if signed_with is not None else None,
@@ -307,10 +306,12 @@ async def _wired(
             store=store,
             door=door,
             runs=runs,
-            provider=provider,
+            providers=providers,
+            planner=Planner(providers=providers, fine_tunes=fine_tunes, aliases=settings.aliases),
             watchers=watchers,
             images=images,
             fine_tunes=fine_tunes,
+            long_inputs=long_inputs,
             clock=clock,
             stopping=stopping,
         ),
@@ -322,6 +323,7 @@ async def _wired(
             clock=clock,
         ),
         fine_tunes=fine_tunes,
+        fine_tune_libraries={black_forest.name: black_forest},
         training_costs=TrainingCosts(
             price_per_second=settings.training_price_per_second,
             is_charged=not settings.uses_sandbox,
@@ -331,7 +333,9 @@ async def _wired(
         webhook_receivers=receivers,
         webhook_intake=webhook_intake,
         server_zips=ServerZips([settings.training_images_dir, BESIDE_THE_APP]),
-        replicate_words=ReplicateWords(store=store, provider=provider, provider_url=provider_url),
+        replicate_words=ReplicateWords(
+            store=store, provider=providers.default, provider_url=replicate_url(settings)
+        ),
         access=access,
         readiness=Readiness(
             {
@@ -362,37 +366,6 @@ def _access(settings: Settings, known_keys: KnownKeys) -> Access:
         public_images=settings.public_images,
         docs_login=login,
     )
-
-
-async def _way_to_provider(
-    settings: Settings, clock: Clock, stack: AsyncExitStack
-) -> "httpx.AsyncBaseTransport":
-    """The embedded sandbox, or the network by aiohttp: httpx's own pool is the slower one by far."""
-    if settings.uses_sandbox:
-        from app.sandbox import Pace, SandboxTransport, create_sandbox
-
-        sandbox = create_sandbox(
-            directory=settings.data_dir / "sandbox",
-            clock=clock,
-            api_url=PROVIDER_URL,
-            pace=Pace().scaled(settings.sandbox_pace),
-        )
-        await stack.enter_async_context(sandbox.router.lifespan_context(sandbox))
-        return SandboxTransport(sandbox)
-    import aiohttp
-    from httpx_aiohttp import AiohttpTransport
-    from httpx_aiohttp.transport import AiohttpResponseStream
-
-    AiohttpResponseStream.CHUNK_SIZE = PICTURE_BYTES_READ
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=IDLE_SECONDS)
-        # What one caller's answer sets must not go out with another's request.
-        return aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=PICTURE_BYTES_READ
-        )
-
-    return AiohttpTransport(client=session)
 
 
 async def _warm_up() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
@@ -38,13 +38,13 @@ Reading = Callable[[], Awaitable[Statistics]]
 class Metrics:
     """Counts what happens in this process, and asks the database for the rest when somebody looks.
 
-    `room` says how many waiting jobs may be sent now. Where `SHARED_DIRECTORY` is set, what the processes
-    count is added up; the room is always that of the process that answers.
+    `rooms` says how many waiting jobs may be sent to each provider now. Where `SHARED_DIRECTORY` is set, what
+    the processes count is added up; the rooms are always those of the process that answers.
     """
 
-    def __init__(self, *, statistics: Reading, room: Callable[[], int], clock: Clock) -> None:
+    def __init__(self, *, statistics: Reading, rooms: Callable[[], Mapping[str, int]], clock: Clock) -> None:
         self._statistics = statistics
-        self._room = room
+        self._rooms = rooms
         self._clock = clock
         self._counted: Statistics | None = None
         self._counted_at: datetime | None = None
@@ -123,7 +123,7 @@ class Metrics:
         else:
             registry.register(self._own)
             ProcessCollector(registry=registry)
-        registry.register(_Counted(counted, room=self._room(), now=self._clock.now()))
+        registry.register(_Counted(counted, rooms=self._rooms(), now=self._clock.now()))
         encode, media_type = choose_encoder(accept)
         # Files of all processes are read for this, and there are a thousand lines of it.
         return await asyncio.to_thread(encode, registry), media_type
@@ -143,18 +143,21 @@ class Metrics:
 class _Counted(Collector):
     """What is asked for when somebody looks; `counted` is None where the database does not answer."""
 
-    def __init__(self, counted: Statistics | None, *, room: int, now: datetime) -> None:
+    def __init__(self, counted: Statistics | None, *, rooms: Mapping[str, int], now: datetime) -> None:
         self._counted = counted
-        self._room = room
+        self._rooms = rooms
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
         """One family of numbers after the other."""
-        yield GaugeMetricFamily(
+        room = GaugeMetricFamily(
             "fluxgate_sending_room",
             "Waiting jobs that may be sent to the provider at once; 0 while it asks for patience.",
-            value=self._room,
+            labels=("provider",),
         )
+        for provider, number in self._rooms.items():
+            room.add_metric((provider,), number)
+        yield room
         yield GaugeMetricFamily(
             "fluxgate_database_readable",
             "Whether the database answered; without it, what is counted there is missing here.",

@@ -56,18 +56,23 @@ class FailureCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed or was canceled; `detail` is a sentence for the caller."""
+    """Why a job failed or was canceled; `detail` is a sentence for the caller.
+
+    `provider_details` is what the provider says of it itself, without secrets.
+    """
 
     code: FailureCode
     detail: str
+    provider_details: JsonValue = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run has come, as far as its log tells.
 
-    `phase` is one of `preparing`, `captioning`, `training`, `saving` for trainings. `percent` runs from 0
-    to 100, `eta_seconds` is the provider's own estimate, `loss` the last one printed.
+    `phase` is one of `preparing`, `captioning`, `training`, `saving` for trainings, `generating` for
+    pictures. `percent` runs from 0 to 100, `eta_seconds` is the provider's own estimate, `loss` the last one
+    printed.
     """
 
     phase: str
@@ -133,7 +138,8 @@ class Order:
     `version` is the id to run, None for models that are run by name alone. `destination` (`owner/name`)
     and `training_set` (the SHA-256 of a stored zip that still has to be uploaded) belong to trainings.
     `expected_outputs` is how many pictures were asked for. `ignored` names what the caller gave and the
-    model cannot take, `secrets` the inputs whose values go along and are never stored.
+    model cannot take, `secrets` the inputs whose values go along and are never stored. `alternatives` are
+    what to run instead, in this order, when this one cannot be run and surely cost nothing.
     """
 
     provider: str
@@ -148,6 +154,41 @@ class Order:
     trigger_word: str | None = None
     ignored: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    alternatives: tuple["Order", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A model that was asked for and not used, and why, in a sentence for the caller."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run at a provider: its id there, and the address at which to ask about it if that is not enough."""
+
+    kind: JobKind
+    id: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many runs a provider takes at once, in all and of one model; None for as many as there are."""
+
+    in_all: int | None = None
+    of_model: int | None = None
+
+    def leave_room(self, *, in_all: int, of_model: int) -> bool:
+        """Whether one more may begin beside so many that are under way."""
+        return (self.in_all is None or in_all < self.in_all) and (
+            self.of_model is None or of_model < self.of_model
+        )
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +225,8 @@ class Job:
     compare-and-set compares. `fetching_since` is set while finished pictures are still to be fetched,
     `gone_since` while their addresses answer "not there", `unheard_since` while the provider does not know
     the run. `resends` counts how often the job was sent again because its run was surely never made.
+    `upstream_url` is where the provider wants to be asked about the run, if anywhere special, `passed_over`
+    the models that were asked for before the one in `order`.
     `log_tail` holds the last lines of the run's log, `losses` steps and their losses, evenly thinned,
     `notice` a sentence for people about what is unusual, `warnings` what was odd about the request.
     """
@@ -207,12 +250,14 @@ class Job:
     completed_at: datetime | None = None
     predict_seconds: float | None = None
     upstream_id: str | None = None
+    upstream_url: str | None = None
     tried: tuple[str, ...] = ()
     progress: Progress | None = None
     log_tail: str = ""
     losses: tuple[tuple[int, float], ...] = ()
     notice: str | None = None
     warnings: tuple[str, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
     failure: Failure | None = None
     result: TrainingResult | None = None
     cancel_requested: bool = False
@@ -227,6 +272,13 @@ class Job:
     def kind(self) -> JobKind:
         """What the job makes."""
         return self.order.kind
+
+    @property
+    def run(self) -> Run | None:
+        """The job's run at its provider, None while no id of it is known."""
+        if self.upstream_id is None:
+            return None
+        return Run(self.order.kind, self.upstream_id, self.upstream_url)
 
     @property
     def may_be_running(self) -> bool:

@@ -52,6 +52,7 @@ def problem(
     errors: Sequence[FieldError] = (),
     job_id: str | None = None,
     report: Mapping[str, object] | None = None,
+    provider_details: object = None,
     retry_after: timedelta | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
@@ -59,6 +60,8 @@ def problem(
     body: dict[str, object] = {**_body(status, code, title, detail, request_id(request), errors, job_id)}
     if report is not None:
         body["report"] = report
+    if provider_details is not None:
+        body["provider_details"] = provider_details
     all_headers = dict(headers or {})
     if retry_after is not None:
         all_headers["Retry-After"] = str(max(1, math.ceil(retry_after.total_seconds())))
@@ -206,6 +209,7 @@ def app_problem(request: Request, exc: AppError) -> Response:
         errors=exc.errors,
         job_id=exc.job_id,
         report=exc.report if isinstance(exc, InvalidRequestError) else None,
+        provider_details=exc.provider_details,
         retry_after=exc.retry_after,
         headers={"WWW-Authenticate": exc.challenge} if isinstance(exc, UnauthenticatedError) else None,
     )

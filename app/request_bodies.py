@@ -21,6 +21,9 @@ from app.models import JsonValue
 BODY_LIMIT = 1024 * 1024
 """How many bytes a body without files may have."""
 
+BODY_LIMIT_WITH_PICTURES = 32 * 1024 * 1024
+"""The same where pictures come as text, in base64."""
+
 SCHEMAS_OF_BODIES = "x-body-schemas"
 """Where an operation carries the schemas that its body refers to, until the API description collects them."""
 
@@ -42,20 +45,23 @@ class BodyWithFiles(Generic[BodyT]):
     files: list[UploadFile]
 
 
-def body_of(model: type[BodyT]) -> Callable[[Request], Awaitable[BodyT]]:
-    """A dependency that reads the request's body, in whichever form it comes, into `model`."""
+def body_of(model: type[BodyT], *, limit: int = BODY_LIMIT) -> Callable[[Request], Awaitable[BodyT]]:
+    """A dependency that reads the request's body, in whichever form it comes, into `model`.
+
+    `limit` is how many bytes it may have.
+    """
     validated = _validator(model)
 
     async def read(request: Request) -> BodyT:
         media_type = _media_type(request)
         if media_type == _MULTIPART:
-            form = await _multipart(request, BODY_LIMIT)
+            form = await _multipart(request, limit)
             files = [name for name, value in form.multi_items() if isinstance(value, UploadFile)]
             await form.close()
             if files:
                 raise InvalidRequestError([FieldError(name, "a file, but text is wanted.") for name in files])
             return validated(_without_repeats(_texts(form)))
-        return validated(await _plain_fields(request, media_type))
+        return validated(await _plain_fields(request, media_type, limit))
 
     return read
 
@@ -184,9 +190,11 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-async def _plain_fields(request: Request, media_type: str) -> Mapping[str, JsonValue]:
+async def _plain_fields(
+    request: Request, media_type: str, limit: int = BODY_LIMIT
+) -> Mapping[str, JsonValue]:
     """The fields of a body that is not multipart."""
-    body = b"".join([chunk async for chunk in _limited(request, BODY_LIMIT)])
+    body = b"".join([chunk async for chunk in _limited(request, limit)])
     if media_type == _URLENCODED or not (media_type or body):
         return _without_repeats(_urlencoded(body))
     if media_type == _JSON or (media_type.startswith("application/") and media_type.endswith("+json")):
@@ -250,7 +258,7 @@ class _StrictMultiPartParser(MultiPartParser):
 async def _multipart(request: Request, limit: int) -> FormData:
     stream = _limited(request, limit)
     parser = _StrictMultiPartParser(
-        request.headers, stream, max_files=_FILE_LIMIT, max_fields=_FIELD_LIMIT, max_part_size=BODY_LIMIT
+        request.headers, stream, max_files=_FILE_LIMIT, max_fields=_FIELD_LIMIT, max_part_size=limit
     )
     try:
         return await parser.parse()

@@ -7,10 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from app.request_bodies import BODY_LIMIT, BODY_LIMIT_WITH_PICTURES
+
+LOCALLY = "/generate/no_model"
 GENERATE, FINE_TUNE, DATASETS = "/generate-image/", "/fine-tune/", "/datasets/"
 ONE_IMAGE, ON_SERVER, TRAIN, RUN = "/image/generate", "/image/train", "/train_model/", "/run_model/"
 _USUAL = {
     GENERATE: {"prompt": "a cat"},
+    LOCALLY: {"prompt": "a cat"},
     FINE_TUNE: {"trigger_word": "TOK"},
     DATASETS: {},
     ONE_IMAGE: {"prompt": "a cat"},
@@ -19,6 +23,7 @@ _USUAL = {
     RUN: {"prompt": "a cat"},
 }
 NOBODY = "0" * 32
+_WITH_PICTURES = {GENERATE, ONE_IMAGE, LOCALLY}
 BOUNDARY = {"Content_Type": "multipart/form-data; boundary=xx"}
 EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 
@@ -71,7 +76,8 @@ def _body(path: str, kind: str, status: int, says: str, content: bytes, **header
 
 def _any_body(path: str) -> list[Bad]:
     """What is wrong with a body whatever its fields are."""
-    long = b'{"prompt": "' + b"x" * 1_100_000 + b'"}'
+    limit = BODY_LIMIT_WITH_PICTURES if path in _WITH_PICTURES else BODY_LIMIT
+    long = b'{"prompt": "' + b"x" * limit + b'"}'
     form = {"Content_Type": "application/x-www-form-urlencoded"}
     text, xml, none = ({"Content_Type": kind} for kind in ("text/plain", "application/xml", ""))
     usual = json.dumps({**_USUAL[path], "training_images_url": "http://127.0.0.1:9/"}).encode()
@@ -92,7 +98,7 @@ def _any_body(path: str) -> list[Bad]:
         _body(path, "a null byte", 422, "note: the text holds a null byte", b'{"note": "a\\u0000b"}'),
         _body(path, "a deep nest", 422, "The body is not valid JSON: ", b'{"note":' * 100_000),
         _body(path, "a strange name", 422, "this is not a possible name of a field.", b'{"a\\nb": 1}'),
-        _body(path, "too large a body", 413, "more than 1,048,576 bytes", long),
+        _body(path, "too large a body", 413, f"more than {limit:,} bytes", long),
         _body(path, "text", 415, "'text/plain' is not accepted; send application/x-www-form", b"cat", **text),
         _body(path, "XML", 415, "'application/xml' is not accepted", b"<cat/>", **xml),
         _body(path, "no kind of body", 415, "'' is not accepted", b"prompt=a", **none),
@@ -203,7 +209,9 @@ _GENERATE = [
     _form(GENERATE, "a form's NaN", "'nan' is not a finite number; -1 to 2", lora_scale="nan"),
     _form(GENERATE, "a form's infinity", "guidance_scale: '-inf' is not a finite", guidance_scale="-inf"),
     _form(GENERATE, "SQL for a number", "seed: '1; DROP TABLE jobs' is not", seed="1; DROP TABLE jobs"),
-    _form(GENERATE, "no choice", "'gif' is not one of the choices; webp, jpg or png", output_format="gif"),
+    _form(
+        GENERATE, "no choice", "'gif' is not one of the choices; webp, jpg, jpeg or png", output_format="gif"
+    ),
     _form(GENERATE, "neither true nor false", "'maybe' is not true or false", disable_safety_checker="maybe"),
     _posted(GENERATE, "a list for a text", 422, 'prompt: ["a cat"] is not text', json={"prompt": ["a cat"]}),
     _posted(
@@ -487,7 +495,85 @@ def _as_bytes(headers: Mapping[str, str]) -> dict[bytes, bytes]:
     return {name.encode(): value.encode() for name, value in headers.items()}
 
 
+_START = [
+    *(
+        Bad(f"the method {name}", 405, f"{name} is not possible at", "/", name)
+        for name in ("POST", "PUT", "PATCH", "DELETE", "TRACE", "BREW")
+    ),
+    *(
+        Bad(kind, 404, "There is nothing at", path)
+        for kind, path in {
+            "something behind it": "/more",
+            "a null byte": "/%00",
+            "bytes that are no UTF-8": "/%FF",
+            "SQL": "/'%20OR%201=1",
+            "a space": "/%20",
+            "a long path": "/" + "x" * 5000,
+        }.items()
+    ),
+    Bad("a page from elsewhere", 403, "CORS_ORIGINS", "/", given={"headers": {"Origin": "null"}}),
+    Bad("a caller from elsewhere", 403, "API_KEY", "/", given={"headers": {"Forwarded": "for=203.0.113.7"}}),
+]
+
+
+def _of_provider(path: str, method: str = "GET") -> list[Bad]:
+    """What is wrong with a provider and the id of a fine-tune there, which `path` begins with."""
+    headers = {"a page from elsewhere": {"Origin": "null"}, "a caller": {"Forwarded": "for=203.0.113.7"}}
+    rest = path.removeprefix("/providers/bfl")
+    return [
+        *(
+            Bad(kind, 404, "keeps fine-tunes of its own; there is bfl.", f"/providers/{name}{rest}", method)
+            for kind, name in {
+                "another provider": "replicate",
+                "nobody": NOBODY,
+                "capitals": "BFL",
+                "a null byte": "bfl%00",
+                "bytes that are no UTF-8": "%FF",
+                "SQL": "'%20OR%201=1",
+                "a long name": "x" * 5000,
+                "a space": "bfl%20",
+                "markup": "%3Cscript%3E",
+            }.items()
+        ),
+        Bad("a way up", 404, "There is nothing at", f"/providers/..%2f..{rest}", method),
+        Bad("another method", 405, "PUT is not possible", path, "PUT"),
+        *(Bad(kind, 403, "", path, method, {"headers": each}) for kind, each in headers.items()),
+    ]
+
+
+def _of_provider_fine_tune(method: str) -> list[Bad]:
+    path = "/providers/bfl/fine-tunes"
+    wrong = {
+        "no such id": "nobody",
+        "a null byte in it": "a%00b",
+        "SQL in it": "'%20OR",
+    }
+    return [
+        *_of_provider(f"{path}/nobody", method),
+        *(
+            Bad(kind, 404, "Black Forest Labs has no fine-tune", f"{path}/{text}", method)
+            for kind, text in wrong.items()
+        ),
+    ]
+
+
 BAD_REQUESTS: Mapping[str, list[Bad]] = {
+    "GET /": _START,
+    "POST /generate/{model_name}": [
+        _posted(LOCALLY, "nothing at all", 422, "prompt: missing, but required."),
+        _form(LOCALLY, "a blank prompt", "prompt: blank;", prompt=" "),
+        _form(LOCALLY, "no number", "guidance_scale: 'much' is not a number", guidance_scale="much"),
+        _form(LOCALLY, "no steps", "num_inference_steps: 0 is too small", num_inference_steps="0"),
+        _form(
+            LOCALLY, "too many steps", "num_inference_steps: 1001 is too large", num_inference_steps="1001"
+        ),
+        _form(LOCALLY, "a seed below", "seed: -1 is too small", seed="-1"),
+        # Names of models may have slashes in them, so that everything behind the path is a name.
+        *(bad for bad in _any_body(LOCALLY) if bad.kind != "something behind the path"),
+    ],
+    "GET /providers/{provider}/fine-tunes": _of_provider("/providers/bfl/fine-tunes"),
+    "GET /providers/{provider}/fine-tunes/{fine_tune_id}": _of_provider_fine_tune("GET"),
+    "DELETE /providers/{provider}/fine-tunes/{fine_tune_id}": _of_provider_fine_tune("DELETE"),
     "POST /generate-image/": _GENERATE,
     "GET /get-image/{image_filename}": _GET_IMAGE,
     "POST /fine-tune/": _FINE_TUNE,

@@ -11,8 +11,9 @@ import pytest
 from asgi_lifespan import LifespanManager
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from app.config import SandboxMode, Settings
+from app.config import Settings
 from app.main import create_app
+from app.provider_settings import SandboxMode
 from tests.manual_clock import ManualClock
 
 LOOPBACK = ("127.", "::1", "localhost", "/")
@@ -62,6 +63,7 @@ def settings(tmp_path: Path) -> Settings:
         data_dir=tmp_path / "data",
         image_store=tmp_path / "generated_images",
         training_images_dir=tmp_path / "training_images",
+        local_models_dir=tmp_path / "models",
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import io
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,13 +14,16 @@ from PIL import Image as Picture
 from app.datasets import ProviderFile
 from app.errors import AppError, ProviderAnswerLostError, ProviderRefusedError
 from app.models import (
+    NO_LIMITS,
     Failure,
     FailureCode,
     GenerationRequest,
     Job,
     JobKind,
     JobStatus,
+    Limits,
     Order,
+    Run,
     TrainingRequest,
     TrainingResult,
 )
@@ -29,8 +32,12 @@ from app.services.images import ImageService
 from app.services.jobs import JobService
 from app.services.jobs.door import JobDoor
 from app.services.jobs.runs import JobRuns
+from app.services.jobs.sending_gate import SendingGate
 from app.services.jobs.watchers import JobWatchers
+from app.services.long_inputs import LongInputs
+from app.services.planning import Planner
 from app.services.provider import ModelInfo, Report, WebhookNews
+from app.services.providers import Providers
 from app.services.reconciler import Reconciler
 from app.services.training_sets import ProviderUploads, TrainingSets
 from app.storage.database import Database
@@ -38,6 +45,7 @@ from app.storage.files import ImageFiles
 from app.storage.fine_tunes import FineTuneRows
 from app.storage.images import ImageRows
 from app.storage.jobs import JobStore
+from app.storage.long_texts import LongTexts
 from app.storage.provider_files import ProviderFileRows
 from tests.manual_clock import ManualClock
 
@@ -74,6 +82,14 @@ class FakeProvider:
 
     clock: ManualClock
     name: str = "replicate"
+    settled_after: tuple[timedelta, ...] = (
+        timedelta(seconds=15),
+        timedelta(minutes=2),
+        timedelta(minutes=10),
+    )
+    signs_webhooks: bool = True
+    allowed: Limits = NO_LIMITS
+    run_ids: str = "run"
     runs: dict[str, Report] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
@@ -173,7 +189,7 @@ class FakeProvider:
         fault = self.faults.popleft() if self.faults else None
         if fault is not None and not isinstance(fault, ProviderAnswerLostError):
             raise fault
-        upstream_id = f"run{len(self.made) + 1}"
+        upstream_id = f"{self.run_ids}{len(self.made) + 1}"
         self.made[upstream_id] = Made(order, self.clock.now())
         answer = self.runs[upstream_id] = Report(JobStatus.STARTING, upstream_id)
         await self.answering.wait()
@@ -181,11 +197,14 @@ class FakeProvider:
             raise fault
         return answer
 
-    async def fetch(self, kind: JobKind, upstream_id: str) -> Report:
+    def limits(self, model: str) -> Limits:
+        return self.allowed
+
+    async def fetch(self, run: Run) -> Report:
         self._called("fetch")
-        if upstream_id not in self.runs:
+        if run.id not in self.runs:
             raise ProviderRefusedError("Not found.", failure_code="provider_refused", upstream_status=404)
-        return self.runs[upstream_id]
+        return self.runs[run.id]
 
     async def sweep(self, kind: JobKind, *, since: datetime) -> dict[str, Report]:
         self._called("sweep")
@@ -203,11 +222,11 @@ class FakeProvider:
                 return self.runs[upstream_id]
         return None
 
-    async def cancel(self, kind: JobKind, upstream_id: str) -> Report:
+    async def cancel(self, run: Run) -> Report:
         self._called("cancel")
-        if not self.runs[upstream_id].status.is_final:
-            self.runs[upstream_id] = Report(JobStatus.CANCELED, upstream_id)
-        return self.runs[upstream_id]
+        if not self.runs[run.id].status.is_final:
+            self.runs[run.id] = Report(JobStatus.CANCELED, run.id)
+        return self.runs[run.id]
 
     async def download(self, url: str) -> AsyncIterator[bytes]:
         self._called("download")
@@ -264,8 +283,15 @@ class Process:
 
 
 @asynccontextmanager
-async def process(directory: Path, provider: FakeProvider, clock: ManualClock) -> AsyncIterator[Process]:
+async def process(
+    directory: Path,
+    provider: FakeProvider,
+    clock: ManualClock,
+    *others: FakeProvider,
+    aliases: Mapping[str, Sequence[str]] | None = None,
+) -> AsyncIterator[Process]:
     """A process on the records and pictures in `directory`, which other processes may share."""
+    providers = Providers(provider, *others)
     async with AsyncExitStack() as stack:
         database = Database(f"sqlite:///{directory / 'fluxgate.db'}")
         stack.push_async_callback(database.aclose)
@@ -279,22 +305,31 @@ async def process(directory: Path, provider: FakeProvider, clock: ManualClock) -
         training_sets = TrainingSets(
             directory=directory / "training_images", limit_bytes=1_000_000, clock=clock
         )
-        door = JobDoor(store=store, images=images, provider=provider, watchers=watchers, clock=clock)
-        uploads = ProviderUploads(
-            sets=training_sets, rows=ProviderFileRows(database), provider=provider, clock=clock
+        door = JobDoor(store=store, images=images, providers=providers, watchers=watchers, clock=clock)
+        long_inputs = LongInputs(LongTexts(directory / "long_inputs"))
+        runs = JobRuns(
+            store=store,
+            door=door,
+            providers=providers,
+            gates={each.name: SendingGate(clock) for each in providers},
+            uploads=ProviderUploads(sets=training_sets, rows=ProviderFileRows(database), clock=clock),
+            long_inputs=long_inputs,
+            clock=clock,
         )
-        runs = JobRuns(store=store, door=door, provider=provider, uploads=uploads, clock=clock)
         stack.push_async_callback(runs.aclose)
-        reconciler = Reconciler(store=store, door=door, runs=runs, provider=provider, clock=clock)
+        reconciler = Reconciler(store=store, door=door, runs=runs, providers=providers, clock=clock)
         stack.push_async_callback(reconciler.aclose)
+        fine_tunes = FineTunes(rows=FineTuneRows(database), clock=clock)
         jobs = JobService(
             store=store,
             door=door,
             runs=runs,
-            provider=provider,
+            providers=providers,
+            planner=Planner(providers=providers, fine_tunes=fine_tunes, aliases=aliases),
             watchers=watchers,
             images=images,
-            fine_tunes=FineTunes(rows=FineTuneRows(database), clock=clock),
+            fine_tunes=fine_tunes,
+            long_inputs=long_inputs,
             clock=clock,
         )
         yield Process(store, door, runs, reconciler, jobs)

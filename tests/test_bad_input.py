@@ -86,6 +86,9 @@ async def test_a_header_that_makes_no_sense_is_ignored(
             "prediction_id": NOBODY,
             "dataset_id": NOBODY,
             "alias": NOBODY,
+            "model_name": "no_model",
+            "provider": "bfl",
+            "fine_tune_id": "no-fine-tune",
             **existing,
         }
         request = client.build_request(method, path.format_map(ids), headers=sent)
@@ -116,5 +119,7 @@ async def test_a_header_that_makes_no_sense_is_ignored(
             "/webhook-secrets/rotate": 422,
             "/models/{alias}": 404 if method != "PATCH" else 422,
             "/models/{alias}/sample": 404,
+            "/generate/{model_name}": 422,
+            "/providers/{provider}/fine-tunes/{fine_tune_id}": 404,
         }.get(path, 200)
         assert response.status_code == expected, f"{route}: {response.text}"

@@ -93,7 +93,7 @@ def test_the_example_shows_every_default(
     assert ShownSettings().model_dump() == defaults
     # An empty value leaves the default as it is, whatever it is: it may only stand for "not set".
     empty = {name for name, (value, _) in shown_settings.items() if not value}
-    assert empty == {name for name, default in settings_by_name.items() if default in (None, "")}
+    assert empty == {name for name, default in settings_by_name.items() if default in (None, "", {})}
 
 
 def test_every_other_name_of_a_setting_is_in_the_example() -> None:

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
-from app.config import SandboxMode, Settings
+from app.config import Settings
+from app.provider_settings import SandboxMode
 from app.sandbox import Pace, SandboxTransport, create_sandbox
 from app.sandbox.faults import Fault
 from tests.conftest import Serve
@@ -85,6 +86,11 @@ OUTCOMES = {
     ),
     Fault.DATA_URI: Outcome(),
     Fault.HTML: Outcome(creates=2),
+    # Replicate knows nothing of these: they are for Black Forest Labs.
+    Fault.LOST_TASK: Outcome(),
+    Fault.MOVED: Outcome(),
+    Fault.REASONING: Outcome(),
+    Fault.FAILED_UNAVAILABLE: Outcome(),
 }
 
 TRAININGS = {
@@ -235,7 +241,11 @@ async def test_a_job_ends_as_its_fault_has_it_and_nothing_is_lost_or_paid_twice(
         assert job["failure"] is None
         assert len(job["images"]) == outcome.pictures
     else:
-        assert job["failure"] == {"code": outcome.code, "detail": outcome.sentence}
+        assert job["failure"] == {
+            "code": outcome.code,
+            "detail": outcome.sentence,
+            "provider_details": None,
+        }
         assert job["images"] == []
     for image in job["images"]:
         picture = await service.get(image["url"])
@@ -273,7 +283,11 @@ async def test_a_training_ends_as_its_fault_has_it_and_is_paid_once(
     if outcome.sentence is None:
         assert job["failure"] is None
     else:
-        assert job["failure"] == {"code": outcome.code, "detail": outcome.sentence}
+        assert job["failure"] == {
+            "code": outcome.code,
+            "detail": outcome.sentence,
+            "provider_details": None,
+        }
     versions = (await upstream.get("/v1/models/sandbox/tok/versions")).json()["results"]
     made = [f"sandbox/tok:{version['id']}" for version in versions]
     assert made == ([job["trained_version"]] if outcome.job == "succeeded" else [])

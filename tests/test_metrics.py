@@ -70,7 +70,7 @@ async def test_a_generation_is_seen_from_request_to_disk(
     assert numbers_of(page, "fluxgate_pictures") == {(): 1}
     assert numbers_of(page, "fluxgate_picture_bytes") == {(): len(picture.content)}
     assert numbers_of(page, "fluxgate_queue_age_seconds") == {(): 0}
-    assert numbers_of(page, "fluxgate_sending_room") == {(): 8}
+    assert numbers_of(page, "fluxgate_sending_room")[("replicate",)] == 8
     assert numbers_of(page, "fluxgate_database_readable") == {(): 1}
 
 
@@ -146,12 +146,12 @@ async def test_the_queue_is_as_old_as_its_oldest_job(clock: ManualClock, numbers
     async def one_waits() -> Statistics:
         return Statistics(oldest_unsent=began)
 
-    metrics = Metrics(statistics=one_waits, room=lambda: 0, clock=clock)
+    metrics = Metrics(statistics=one_waits, rooms=lambda: {"replicate": 0}, clock=clock)
     clock.advance(90)
 
     page = (await metrics.page(""))[0].decode()
     assert numbers_of(page, "fluxgate_queue_age_seconds") == {(): 90}
-    assert numbers_of(page, "fluxgate_sending_room") == {(): 0}
+    assert numbers_of(page, "fluxgate_sending_room") == {("replicate",): 0}
 
 
 async def test_the_database_is_asked_only_every_few_seconds(clock: ManualClock) -> None:
@@ -161,7 +161,7 @@ async def test_the_database_is_asked_only_every_few_seconds(clock: ManualClock) 
         asked.append(clock.now())
         return Statistics()
 
-    metrics = Metrics(statistics=count, room=lambda: 8, clock=clock)
+    metrics = Metrics(statistics=count, rooms=lambda: {"replicate": 8}, clock=clock)
     for _ in range(3):
         await metrics.page("")
     clock.advance((COUNTED_FOR + timedelta(seconds=1)).total_seconds())
@@ -174,7 +174,7 @@ async def test_without_the_database_the_rest_is_shown(clock: ManualClock, number
     async def fails() -> Statistics:
         raise StorageUnavailableError("The disk is gone.")
 
-    metrics = Metrics(statistics=fails, room=lambda: 8, clock=clock)
+    metrics = Metrics(statistics=fails, rooms=lambda: {"replicate": 8}, clock=clock)
     metrics.request_served("GET", "/jobs", 503, 0.1, 0)
 
     page = (await metrics.page(""))[0].decode()

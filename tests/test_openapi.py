@@ -70,8 +70,11 @@ class Service:
         return self.send(str(request.method), str(request.url), headers=headers, content=request.body)
 
 
-OUT_OF_REACH = {"/webhook/", "/webhook/{job_id}", "/image/train", "/train_model/", "/get_prediction/"}
-"""Where what is drawn is never right: a signature, a zip's name or content, an id in a query."""
+OUT_OF_REACH = {"/webhook/", "/webhook/{job_id}", "/image/train", "/train_model/", "/get_prediction/"} | {
+    "/generate/{model_name}",
+    "/providers/{provider}/fine-tunes/{fine_tune_id}",
+}
+"""Where what is drawn is never right: a signature, a zip's name or content, an id in a query, a model."""
 
 
 @pytest.fixture
@@ -101,6 +104,9 @@ def existing(service: Service, clock: ManualClock) -> dict[str, str]:
         "image_filename": picture["generated_image_url"].rpartition("/")[2],
         "training_id": training["training_id"],
         "dataset_id": training["dataset_id"],
+        "model_name": "no_such_model",
+        "provider": "bfl",
+        "fine_tune_id": "no-such-fine-tune",
         "alias": _alias_of(service, clock, training["training_id"]),
     }
 

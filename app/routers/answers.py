@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.dependencies import prefers_async
+from app.errors import JobFailedError
 from app.models import Job
 from app.schemas.jobs import JobOut
 
@@ -16,9 +17,13 @@ def answer(body: BaseModel, status_code: int = 200, headers: Mapping[str, str] |
     return Response(body.model_dump_json(), status_code, headers, media_type="application/json")
 
 
-def accepted(request: Request, job: Job) -> Response:
+MODERATED = JobFailedError("4f1c", "content_moderated", "The safety filter withheld the pictures.")
+"""How a generation may end for a caller who waits, as an example for the API description."""
+
+
+def accepted(request: Request, job: Job, *, queue_place: int | None) -> Response:
     """The job, for a caller that has to come back for its end."""
     headers = {"Location": f"/jobs/{job.id}"}
     if prefers_async(request):
         headers["Preference-Applied"] = "respond-async"
-    return answer(JobOut.of(job), 202, headers)
+    return answer(JobOut.of(job, queue_place=queue_place), 202, headers)

@@ -21,7 +21,6 @@ from app.dependencies import (
 from app.errors import (
     FieldError,
     InvalidRequestError,
-    JobFailedError,
     JobNotFoundError,
     ModelNotFoundError,
     PayloadTooLargeError,
@@ -29,7 +28,7 @@ from app.errors import (
 from app.models import JobStatus
 from app.problem_details import problems
 from app.request_bodies import BodyWithFiles, body_of, body_with_files_of, documented_body
-from app.routers.answers import answer
+from app.routers.answers import MODERATED, answer
 from app.routers.training_status import training_status
 from app.schemas.dreambooth import RunModelIn, TrainModelIn
 from app.schemas.replicate_shapes import PredictionOut, TrainingOut
@@ -105,7 +104,7 @@ async def train_model(
         202: {"model": PredictionOut, "description": "Not finished yet; `Location` is its address."},
         **problems(
             *(401, 403, 413, 415, 502, 503),
-            JobFailedError("4f1c", "content_moderated", "The safety filter withheld the pictures."),
+            MODERATED,
             ModelNotFoundError("Replicate has no model 'me/cats' for this service."),
             InvalidRequestError([FieldError("prompt", "missing, but required.")]),
         ),

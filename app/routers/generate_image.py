@@ -9,14 +9,14 @@ from app.dependencies import GUARDED_GENERATE, IdempotencyKey, Jobs, MyTurn, Syn
 from app.errors import FieldError, InvalidRequestError, JobFailedError, ModelNotFoundError
 from app.models import JobStatus
 from app.problem_details import problems
-from app.request_bodies import body_of, documented_body
+from app.request_bodies import BODY_LIMIT_WITH_PICTURES, body_of, documented_body
 from app.routers.answers import accepted, answer
 from app.schemas.generation import GenerateImageIn, GenerateImageOut
 from app.schemas.jobs import JobOut
 
 router = APIRouter(tags=["images"], dependencies=GUARDED_GENERATE)
 
-Body = Annotated[GenerateImageIn, Depends(body_of(GenerateImageIn))]
+Body = Annotated[GenerateImageIn, Depends(body_of(GenerateImageIn, limit=BODY_LIMIT_WITH_PICTURES))]
 
 
 @router.post("/generate-image", include_in_schema=False)
@@ -54,4 +54,4 @@ async def generate_image(
     job = await jobs.generate(body.to_request(), idempotency_key=key, wait=wait, under_way=turn.over)
     if job.status is JobStatus.SUCCEEDED and wait is not None:
         return answer(GenerateImageOut.of(job))
-    return accepted(request, job)
+    return accepted(request, job, queue_place=await jobs.place(job))

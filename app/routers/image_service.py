@@ -17,18 +17,18 @@ from app.dependencies import (
     SyncWait,
     WebhookReceiversDep,
 )
-from app.errors import FieldError, InvalidRequestError, JobFailedError, ModelNotFoundError
+from app.errors import FieldError, InvalidRequestError, ModelNotFoundError
 from app.models import JobStatus
 from app.problem_details import problems
-from app.request_bodies import body_of, documented_body
-from app.routers.answers import accepted, answer
+from app.request_bodies import BODY_LIMIT_WITH_PICTURES, body_of, documented_body
+from app.routers.answers import MODERATED, accepted, answer
 from app.schemas.image_service import ImageTrainIn, OneImageIn
 from app.schemas.jobs import JobOut, image_url
 from app.schemas.replicate_shapes import TrainingOut
 
 router = APIRouter(tags=["image service"])
 
-OneImage = Annotated[OneImageIn, Depends(body_of(OneImageIn))]
+OneImage = Annotated[OneImageIn, Depends(body_of(OneImageIn, limit=BODY_LIMIT_WITH_PICTURES))]
 ImageTrain = Annotated[ImageTrainIn, Depends(body_of(ImageTrainIn))]
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -45,7 +45,7 @@ _PICTURE = {kind: _BINARY for kind in ("image/webp", "image/png", "image/jpeg")}
         202: {"model": JobOut, "description": "Not finished yet; `Location` is the job's address."},
         **problems(
             *(401, 403, 413, 415, 502, 503),
-            JobFailedError("4f1c", "content_moderated", "The safety filter withheld the pictures."),
+            MODERATED,
             ModelNotFoundError("Replicate has no model 'me/cats' for this service."),
             InvalidRequestError([FieldError("prompt", "missing, but required.")]),
         ),
@@ -68,7 +68,7 @@ async def generate_one_image(
         await receivers.check(body.webhook_url)
     job = await jobs.generate(body.to_request(), idempotency_key=key, wait=wait, under_way=turn.over)
     if job.status is not JobStatus.SUCCEEDED or wait is None:
-        return accepted(request, job)
+        return accepted(request, job, queue_place=await jobs.place(job))
     stored = await images.open(job.images[0].name, width=None)
     headers = {
         "Content-Length": str(stored.size_bytes),

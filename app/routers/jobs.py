@@ -51,7 +51,8 @@ async def list_jobs(
 )
 async def get_job(job_id: JobId, jobs: Jobs) -> Response:
     """Everything about one job: where it stands, what was sent, what came of it."""
-    return answer(JobOut.of(await jobs.refresh(job_id)))
+    job = await jobs.refresh(job_id)
+    return answer(JobOut.of(job, queue_place=await jobs.place(job)))
 
 
 @router.post("/jobs/{job_id}/cancel/", include_in_schema=False)

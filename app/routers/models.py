@@ -19,12 +19,11 @@ from app.errors import (
     FieldError,
     FineTuneNotFoundError,
     InvalidRequestError,
-    JobFailedError,
 )
 from app.models import JobStatus
 from app.problem_details import problems
 from app.request_bodies import body_of, documented_body
-from app.routers.answers import accepted, answer
+from app.routers.answers import MODERATED, accepted, answer
 from app.schemas.generation import GenerateImageOut
 from app.schemas.jobs import JobOut
 from app.schemas.models import ModelOut, ModelsOut, RenameIn, SampleIn
@@ -48,8 +47,9 @@ _NOT_FOUND = FineTuneNotFoundError("my-cat")
 )
 async def list_models(jobs: Jobs, fine_tunes: FineTunesDep) -> Response:
     """What can be given as `model`: your own fine-tunes, newest first, and the usual ones."""
+    usable = [model for model in await jobs.models() if model.problem is None]
     own = [ModelOut.of_fine_tune(fine_tune) for fine_tune in await fine_tunes.all()]
-    return answer(ModelsOut(models=[*own, *(ModelOut.of(model) for model in await jobs.models())]))
+    return answer(ModelsOut(models=[*own, *(ModelOut.of(model) for model in usable)]))
 
 
 @router.get("/models/{alias}/", include_in_schema=False, dependencies=GUARDED_READ)
@@ -109,7 +109,7 @@ async def delete_model(alias: Alias, fine_tunes: FineTunesDep) -> Response:
         **problems(
             *(401, 403, 413, 415, 502, 503),
             _NOT_FOUND,
-            JobFailedError("4f1c", "content_moderated", "The safety filter withheld the pictures."),
+            MODERATED,
             InvalidRequestError([FieldError("seed", "-1 is too small; 0 to 4294967295 is allowed.")]),
         ),
     },
@@ -123,4 +123,4 @@ async def make_sample(
     job = await jobs.sample(alias, body.to_request(), idempotency_key=key, wait=wait)
     if job.status is JobStatus.SUCCEEDED and wait is not None:
         return answer(GenerateImageOut.of(job))
-    return accepted(request, job)
+    return accepted(request, job, queue_place=await jobs.place(job))

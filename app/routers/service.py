@@ -5,8 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from app.dependencies import ProviderNote, Reader, ReadinessDep
+from app.dependencies import IsProgram, Jobs, ProviderNote, ReadinessDep
+from app.problem_details import problems
 from app.routers.answers import answer
+from app.schemas.local_models import StartOut
 from app.schemas.service import HealthOut
 
 router = APIRouter(tags=["service"])
@@ -43,7 +45,18 @@ async def health(readiness: ReadinessDep, provider: ProviderNote) -> Response:
     )
 
 
-@router.get("/", include_in_schema=False)
-async def start_page(request: Request, reader: Reader) -> Response:
-    """The documentation, until there is something better to start with."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
+@router.get(
+    "/",
+    summary="What is here?",
+    response_model=StartOut,
+    responses={
+        307: {"description": "Browsers are sent to the documentation."},
+        **problems(401, 403, 502, 503),
+    },
+)
+async def start_page(request: Request, jobs: Jobs, is_program: IsProgram) -> Response:
+    """The models on this machine, loaded and available, for programs."""
+    documentation = f"{request.scope.get('root_path', '')}/docs"
+    if not is_program:
+        return RedirectResponse(documentation)
+    return answer(StartOut.of(await jobs.models(), documentation=documentation))

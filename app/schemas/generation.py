@@ -7,11 +7,14 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from app.models import GenerationRequest, Job, JobStatus
 from app.schemas.bodies import OpenBody
-from app.schemas.jobs import image_url
+from app.schemas.jobs import PassedOverOut, image_url
 from app.schemas.webhooks import WEBHOOK_FIELDS, WebhookEvents, WebhookUrl, webhook_of
 
 HIGHEST_SEED = 2**32 - 1
 _NOT_OPTIONS = frozenset({"prompt", "seed", "model"}) | WEBHOOK_FIELDS
+
+
+_SIDE = "In pixels: 256 to 1440 for FLUX at Replicate, other models have ranges of their own."
 
 
 def _not_blank(text: str) -> str:
@@ -38,11 +41,13 @@ class GenerateImageIn(OpenBody):
         default=None,
         description="The same seed and settings give the same picture; empty: a new one is drawn.",
     )
-    width: int = Field(default=512, ge=256, le=1440, description="In pixels.")
-    height: int = Field(default=512, ge=256, le=1440, description="In pixels.")
+    width: int = Field(default=512, ge=1, le=16_384, description=_SIDE)
+    height: int = Field(default=512, ge=1, le=16_384, description=_SIDE)
     num_outputs: int = Field(default=1, ge=1, le=4, description="How many pictures to make.")
-    output_format: Literal["webp", "jpg", "png"] = "webp"
-    guidance_scale: float = Field(default=3.5, ge=0, le=10, description="How closely to follow the prompt.")
+    output_format: Literal["webp", "jpg", "jpeg", "png"] = "webp"
+    guidance_scale: float = Field(
+        default=3.5, ge=0, le=100, description="How closely to follow the prompt; FLUX takes up to 10."
+    )
     num_inference_steps: int = Field(default=28, ge=1, le=50, description="4 are enough for `schnell`.")
     extra_lora: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = Field(
         default=None,
@@ -88,8 +93,12 @@ class GenerateImageOut(BaseModel):
     job_id: str
     status: JobStatus
     seed: int | None = Field(description="The seed that was used, given or drawn.")
+    provider: str = Field(description="Who made them.")
     model: str
     version: str | None
+    passed_over: list[PassedOverOut] = Field(
+        description="Models that were to be tried first, and why they were not used."
+    )
     ignored: list[str] = Field(description="Fields that were given and that the model cannot take.")
     notice: str | None = Field(description="What is unusual about the result, in a sentence.")
     warnings: list[str] = Field(
@@ -106,8 +115,10 @@ class GenerateImageOut(BaseModel):
             job_id=job.id,
             status=job.status,
             seed=job.order.seed,
+            provider=job.order.provider,
             model=job.order.model,
             version=job.order.version,
+            passed_over=[PassedOverOut.of(passed) for passed in job.passed_over],
             ignored=list(job.order.ignored),
             notice=job.notice,
             warnings=list(job.warnings),

@@ -5,8 +5,11 @@ from typing import Self
 
 from pydantic import BaseModel, Field, JsonValue
 
-from app.models import Failure, Image, Job, JobKind, JobPage, JobStatus, Progress
+from app.models import Failure, Image, Job, JobKind, JobPage, JobStatus, PassedOver, Progress
 from app.schemas.sentences import standing
+
+LONGEST_SHOWN = 2000
+"""How long a text of an input may be to be shown whole: pictures come as text, too."""
 
 
 def image_url(image: Image) -> str:
@@ -19,10 +22,26 @@ class FailureOut(BaseModel):
 
     code: str = Field(description="One of the codes in the error table.")
     detail: str
+    provider_details: JsonValue = Field(description="What the provider says of it itself, if anything.")
 
     @classmethod
     def of(cls, failure: Failure) -> Self:
-        return cls(code=failure.code.value, detail=failure.detail)
+        return cls(
+            code=failure.code.value,
+            detail=failure.detail,
+            provider_details=failure.provider_details,
+        )
+
+
+class PassedOverOut(BaseModel):
+    """A model that was asked for and not used; nothing was charged for it."""
+
+    model: str
+    reason: str
+
+    @classmethod
+    def of(cls, passed: PassedOver) -> Self:
+        return cls(model=passed.model, reason=passed.reason)
 
 
 class ImageOut(BaseModel):
@@ -86,7 +105,15 @@ class JobOut(BaseModel):
     provider_id: str | None = Field(description="What the provider calls the run.")
     model: str
     version: str | None
-    input: dict[str, JsonValue] = Field(description="What the model was given, in its own words.")
+    passed_over: list[PassedOverOut] = Field(
+        description="Models that were to be tried first, and why they were not used."
+    )
+    queue_place: int | None = Field(
+        default=None, description="How far back in the queue, from 1, while it waits to be sent."
+    )
+    input: dict[str, JsonValue] = Field(
+        description="What the model was given, in its own words; long texts, as of pictures, are cut short."
+    )
     seed: int | None
     ignored: list[str] = Field(description="Fields that were given and that the model cannot take.")
     attempt: int
@@ -104,7 +131,7 @@ class JobOut(BaseModel):
     failure: FailureOut | None
 
     @classmethod
-    def of(cls, job: Job) -> Self:
+    def of(cls, job: Job, *, queue_place: int | None = None) -> Self:
         order, result = job.order, job.result
         return cls(
             id=job.id,
@@ -121,7 +148,9 @@ class JobOut(BaseModel):
             provider_id=job.upstream_id,
             model=order.model,
             version=order.version,
-            input=dict(order.input),
+            passed_over=[PassedOverOut.of(passed) for passed in job.passed_over],
+            queue_place=queue_place,
+            input={name: _shortened(value) for name, value in order.input.items()},
             seed=order.seed,
             ignored=list(order.ignored),
             attempt=job.attempt,
@@ -138,6 +167,16 @@ class JobOut(BaseModel):
             warnings=list(job.warnings),
             failure=FailureOut.of(job.failure) if job.failure else None,
         )
+
+
+def _shortened(value: JsonValue) -> JsonValue:
+    if isinstance(value, str) and value.startswith("file:"):
+        return "(on the disk of the service)"
+    if isinstance(value, str) and len(value) > LONGEST_SHOWN:
+        return f"{value[:40]}… ({len(value):,} characters)"
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    return value
 
 
 class JobsOut(BaseModel):

@@ -21,6 +21,9 @@ class ModelOut(BaseModel):
     description: str | None
     version: str | None = Field(description="The provider's id of the version.")
     official: bool = Field(description="Whether the provider keeps it running and prices it by the picture.")
+    is_loaded: bool | None = Field(
+        default=None, description="Whether a model on this machine is in memory; null for others."
+    )
     alias: str | None = Field(default=None, description="The name of a fine-tune, which can be changed.")
     model: str | None = Field(default=None, description="The model at the provider, as owner/name.")
     trigger_word: str | None = Field(default=None, description="What has to stand in the prompt.")
@@ -37,6 +40,7 @@ class ModelOut(BaseModel):
             description=model.description,
             version=model.version,
             official=model.official,
+            is_loaded=model.is_loaded,
         )
 
     @classmethod

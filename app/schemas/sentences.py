@@ -9,6 +9,7 @@ _PHASES = {
     "captioning": "Writing captions",
     "training": "Training",
     "saving": "Saving the model",
+    "generating": "Painting",
 }
 
 

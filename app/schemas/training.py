@@ -17,7 +17,9 @@ from app.services.training_sets import Checked
 
 _SECRETS = ("hf_token", "wandb_api_key")
 _NOT_OPTIONS = (
-    frozenset({"training_images_url", "trigger_word", "destination_model", "dataset_id", *_SECRETS})
+    frozenset(
+        {"training_images_url", "trigger_word", "destination_model", "dataset_id", "trainer", *_SECRETS}
+    )
     | WEBHOOK_FIELDS
 )
 
@@ -68,6 +70,10 @@ class FineTuneIn(OpenBody):
         default=None, description="The `id` of a dataset that was checked before; see `/datasets/`."
     )
     steps: int = Field(default=1000, ge=1, le=100_000, description="How long to train.")
+    trainer: Annotated[str, StringConstraints(min_length=1, max_length=300)] | None = Field(
+        default=None,
+        description="Another trainer than usual, as owner/name or owner/name:version, or bfl/finetune.",
+    )
     destination_model: ModelName | None = Field(
         default=None,
         description="The model to make, or to add a version to: `owner/name`, or `name` for one of yours; "
@@ -90,6 +96,7 @@ class FineTuneIn(OpenBody):
             trigger_word=self.trigger_word,
             training_set=training_set,
             destination=self.destination_model,
+            trainer=self.trainer,
             options=self.given(without=_NOT_OPTIONS),
             secrets={name: secret.get_secret_value() for name, secret in secrets.items() if secret},
             webhook=webhook_of(self.webhook_url, self.webhook_events),

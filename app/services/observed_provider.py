@@ -18,7 +18,7 @@ from app.errors import (
     ProviderAnswerLostError,
     ProviderUnavailableError,
 )
-from app.models import GenerationRequest, JobKind, Order, TrainingRequest
+from app.models import GenerationRequest, JobKind, Limits, Order, Run, TrainingRequest
 from app.services.provider import ModelInfo, Provider, Report, WebhookNews
 from app.working_on import JOB_ID, NO_JOB
 
@@ -56,8 +56,13 @@ class ObservedProvider:
 
     def __init__(self, provider: Provider, numbers: CallNumbers) -> None:
         self.name = provider.name
+        self.settled_after = provider.settled_after
+        self.signs_webhooks = provider.signs_webhooks
         self._provider = provider
         self._numbers = numbers
+
+    def limits(self, model: str) -> Limits:
+        return self._provider.limits(model)
 
     async def plan_generation(self, request: GenerationRequest) -> Order:
         with self._call("plan_generation"):
@@ -93,9 +98,9 @@ class ObservedProvider:
         with self._call("create"):
             return await self._provider.create(order, wait=wait, secrets=secrets, webhook=webhook)
 
-    async def fetch(self, kind: JobKind, upstream_id: str) -> Report:
+    async def fetch(self, run: Run) -> Report:
         with self._call("fetch"):
-            return await self._provider.fetch(kind, upstream_id)
+            return await self._provider.fetch(run)
 
     async def sweep(self, kind: JobKind, *, since: datetime) -> dict[str, Report]:
         with self._call("sweep"):
@@ -105,9 +110,9 @@ class ObservedProvider:
         with self._call("find"):
             return await self._provider.find(order, since=since, exclude=exclude)
 
-    async def cancel(self, kind: JobKind, upstream_id: str) -> Report:
+    async def cancel(self, run: Run) -> Report:
         with self._call("cancel"):
-            return await self._provider.cancel(kind, upstream_id)
+            return await self._provider.cancel(run)
 
     async def download(self, url: str) -> AsyncIterator[bytes]:
         call = _Call(self.name, "download", self._numbers)

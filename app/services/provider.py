@@ -1,6 +1,6 @@
 """What every provider of image models offers, and what it reports."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,8 +12,10 @@ from app.models import (
     GenerationRequest,
     JobKind,
     JobStatus,
+    Limits,
     Order,
     Progress,
+    Run,
     TrainingRequest,
     TrainingResult,
 )
@@ -24,17 +26,21 @@ class Report:
     """What a provider says about one run, in our words.
 
     `status` is never `QUEUED`. With `SUCCEEDED`, `outputs` are the addresses of the finished pictures
-    (https or `data:`), and `outputs_removed` says that the provider has already deleted them. With
-    `FAILED`, `reruns` says how many new runs of the same order the fault is worth. `logs` is the whole log
-    so far, or None where the answer carried none.
+    (as its `download` takes them), and `outputs_removed` says that the provider has already deleted them.
+    With `FAILED`, `reruns` says how many new runs of the same order the fault is worth, and `cost_nothing`
+    that the run surely cost nothing, so that another provider may be tried. `logs` is the whole log so far,
+    or None where the answer carried none. `url` is where the provider wants to be asked about the run, None
+    where its id is enough.
     """
 
     status: JobStatus
     upstream_id: str
+    url: str | None = None
     outputs: tuple[str, ...] = ()
     outputs_removed: bool = False
     failure: Failure | None = None
     reruns: int = 0
+    cost_nothing: bool = False
     version: str | None = None
     logs: str | None = None
     progress: Progress | None = None
@@ -59,13 +65,18 @@ class WebhookNews:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that can be used: `name` as `owner/name`, `version` its current version id if it has one."""
+    """A model that can be used, by the `name` that callers give; `version` is its current one if it has any.
+
+    `is_loaded` is None where models need not be loaded. `problem` says why one that is there cannot be used.
+    """
 
     name: str
     provider: str
     description: str | None = None
     version: str | None = None
     official: bool = False
+    is_loaded: bool | None = None
+    problem: str | None = None
 
 
 class Provider(Protocol):
@@ -74,9 +85,27 @@ class Provider(Protocol):
     Every method may raise `ProviderUnavailableError` (surely did not run; try again later),
     `ProviderRefusedError` (the request or the account is at fault) and `ProviderAnswerLostError` (may or
     may not have run, or the answer made no sense).
+
+    `settled_after` says how long after an answer was lost its run must show to `find`; each time that it
+    did not, the order is sent again, as often as there are times but the last. Empty where runs cannot be
+    found: then nothing is ever sent again. `signs_webhooks` says whether a webhook is known to be the
+    provider's own; one that is not only makes us ask.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What callers' model names begin with, before the slash; `replicate` needs no such beginning."""
+        ...
+
+    @property
+    def settled_after(self) -> Sequence[timedelta]: ...
+
+    @property
+    def signs_webhooks(self) -> bool: ...
+
+    def limits(self, model: str) -> Limits:
+        """How many runs the provider takes at once, counted over all processes."""
+        ...
 
     async def plan_generation(self, request: GenerationRequest) -> Order:
         """The order that makes `request`, checked against the model's own schema; costs nothing."""
@@ -115,7 +144,7 @@ class Provider(Protocol):
         """
         ...
 
-    async def fetch(self, kind: JobKind, upstream_id: str) -> Report:
+    async def fetch(self, run: Run) -> Report:
         """What the run looks like now."""
         ...
 
@@ -127,7 +156,7 @@ class Provider(Protocol):
         """The run that was made from `order` since then and is not in `exclude`; None if there is none."""
         ...
 
-    async def cancel(self, kind: JobKind, upstream_id: str) -> Report:
+    async def cancel(self, run: Run) -> Report:
         """Ask the run to stop; the answer says how it really stands. Safe to repeat."""
         ...
 

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 from app.clock import Clock
 from app.errors import AppError, ProviderRefusedError
-from app.models import Job, JobKind, JobStatus
+from app.models import Job, JobKind, JobStatus, Run
 from app.services.jobs import life
 from app.services.jobs.door import JobDoor
 from app.services.jobs.runs import JobRuns
 from app.services.provider import Provider, Report
+from app.services.providers import Providers
 from app.storage.jobs import JobStore
 from app.working_on import working_on
 
@@ -34,12 +35,12 @@ class Reconciler:
     """Looks after every job that is due, whichever process it came from."""
 
     def __init__(
-        self, *, store: JobStore, door: JobDoor, runs: JobRuns, provider: Provider, clock: Clock
+        self, *, store: JobStore, door: JobDoor, runs: JobRuns, providers: Providers, clock: Clock
     ) -> None:
         self._store = store
         self._door = door
         self._runs = runs
-        self._provider = provider
+        self._providers = providers
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self._rounds: set[asyncio.Task[None]] = set()
@@ -86,7 +87,11 @@ class Reconciler:
         """The jobs that are due, taken in hand; those that this process is busy with are left out."""
         now = self._clock.now()
         due = await self._store.claim_due(
-            now=now, until=now + life.LEASE, limit=CLAIMED_AT_ONCE, unsent=self._runs.gate.room()
+            now=now,
+            until=now + life.LEASE,
+            limit=CLAIMED_AT_ONCE,
+            rooms={name: gate.room() for name, gate in self._runs.gates.items()},
+            limits=lambda provider, model: self._providers.of(provider).limits(model),
         )
         return [job for job in due if self._runs.take(job.id)]
 
@@ -97,8 +102,10 @@ class Reconciler:
             await _all(
                 [
                     *(
-                        self._look_after([job for job in running if job.kind is kind], kind)
+                        self._look_after(of_one, provider, kind)
+                        for provider in self._providers
                         for kind in JobKind
+                        if (of_one := _of(running, provider.name, kind))
                     ),
                     *(self._in_hand(job, self._resume(job)) for job in jobs if job.upstream_id is None),
                 ]
@@ -108,27 +115,31 @@ class Reconciler:
                 self._runs.let_go(job.id)
             raise
 
-    async def _look_after(self, jobs: Sequence[Job], kind: JobKind) -> None:
+    async def _look_after(self, jobs: Sequence[Job], provider: Provider, kind: JobKind) -> None:
         new = [job for job in jobs if self._clock.now() - (job.sent_at or job.created_at) < SWEPT_FOR]
         reports: dict[str, Report] = {}
         if len(new) >= SWEEP_FROM:
             oldest = min(job.sent_at or job.created_at for job in new)
             try:
-                reports = await self._provider.sweep(kind, since=oldest - timedelta(minutes=1))
+                reports = await provider.sweep(kind, since=oldest - timedelta(minutes=1))
             except AppError as exc:
-                logger.warning("no list of %ss from the provider: %s", kind, exc.detail)
-        await _all(self._in_hand(job, self._look_at(job, reports.get(job.upstream_id or ""))) for job in jobs)
+                logger.warning("no list of %ss from %s: %s", kind, provider.name, exc.detail)
+        await _all(
+            self._in_hand(job, self._look_at(job, provider, job.run, reports.get(job.run.id)))
+            for job in jobs
+            if job.run is not None
+        )
 
-    async def _look_at(self, job: Job, report: Report | None) -> None:
+    async def _look_at(self, job: Job, provider: Provider, run: Run, report: Report | None) -> None:
         asked = False
         try:
             if report is None:
                 async with self._calls:
-                    report = await self._provider.fetch(job.kind, job.upstream_id or "")
+                    report = await provider.fetch(run)
             job = await self._door.apply(job, report)
             if not job.status.is_final and (job.cancel_requested or self._clock.now() > job.deadline):
                 async with self._calls:
-                    report = await self._provider.cancel(job.kind, job.upstream_id or "")
+                    report = await provider.cancel(run)
                 if report.status is JobStatus.CANCELED and not job.cancel_requested:
                     report = replace(report, failure=life.too_late(job.kind))
                 job = await self._door.apply(job, report)
@@ -158,6 +169,10 @@ class Reconciler:
             logger.exception("job %s could not be carried on", job.id)
         finally:
             self._runs.let_go(job.id)
+
+
+def _of(jobs: Sequence[Job], provider: str, kind: JobKind) -> list[Job]:
+    return [job for job in jobs if job.order.provider == provider and job.kind is kind]
 
 
 async def _all(work: Iterable[Coroutine[None, None, None]]) -> None:

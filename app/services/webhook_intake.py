@@ -5,7 +5,7 @@ A webhook is a hint that saves waiting; whatever it would have told, the reconci
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -17,9 +17,10 @@ from app.errors import (
     WebhookNotVerifiedError,
     WebhookRepeatedError,
 )
-from app.models import Job
+from app.models import Job, Run
 from app.services.jobs.door import JobDoor
 from app.services.provider import Provider, Report
+from app.services.providers import Providers
 from app.signing import TOLERANCE, SignatureError, verify
 from app.storage.jobs import JobStore, RunTakenError
 from app.storage.seen_webhooks import SeenWebhooks
@@ -42,28 +43,34 @@ ANSWER_SECONDS = 3.0
 """How long the sender waits for its answer at most: pictures may take longer to come home."""
 
 
+HINTS_APART = timedelta(seconds=1)
+"""How often a job's unsigned webhooks make us ask its provider at most."""
+
+
 class WebhookIntake:
-    """Verifies webhooks and passes on what they say; `secret`, where given, is the provider's."""
+    """Verifies webhooks and passes on what they say; `secret`, where given, is the default provider's."""
 
     def __init__(
         self,
         *,
         store: JobStore,
         door: JobDoor,
-        provider: Provider,
+        providers: Providers,
         seen: SeenWebhooks,
         clock: Clock,
         secret: str | None = None,
     ) -> None:
         self._store = store
         self._door = door
-        self._provider = provider
+        self._providers = providers
+        self._signer: Provider = providers.default
         self._seen = seen
         self._clock = clock
         self._given_secret = secret
         self._asked_secret: str | None = None
         self._asked_at: datetime | None = None
         self._asking = asyncio.Lock()
+        self._asked: dict[str, datetime] = {}
         self._tasks: set[asyncio.Task[Exception | None]] = set()
 
     async def aclose(self) -> None:
@@ -79,8 +86,11 @@ class WebhookIntake:
         Returns the job that it was for; soon, even if taking in what it says goes on for a while. Raises
         `WebhookNotVerifiedError`, `JobNotFoundError`, and `WebhookRepeatedError` for an id that was there.
         """
+        job = await self._store.get(job_id) if job_id is not None else None
+        if job is not None and not self._providers.of(job.order.provider).signs_webhooks:
+            return await self._take_hint(job, body)
         message_id = await self._verified(headers, body)
-        news = self._provider.read_webhook(body)
+        news = self._signer.read_webhook(body)
         if job_id is None:
             job = await self._store.with_upstream_id(news.upstream_id)
         else:
@@ -91,13 +101,46 @@ class WebhookIntake:
         now = self._clock.now()
         if not await self._seen.claim(message_id, now=now, forget_before=now - REMEMBERED_FOR):
             raise WebhookRepeatedError(message_id)
-        task = asyncio.create_task(self._apply(job, report, message_id))
+        await self._briefly(self._apply(job, report, message_id))
+        return job
+
+    async def _take_hint(self, job: Job, body: bytes) -> Job:
+        """Ask the provider about the run that an unsigned webhook names: nothing else in it is believed."""
+        provider = self._providers.of(job.order.provider)
+        named = provider.read_webhook(body).upstream_id
+        known = job.run
+        if job.status.is_final or (known is not None and known.id != named) or not self._may_ask(job):
+            return job
+        run = known or Run(job.kind, named)
+        await self._briefly(self._ask_about(job, run, provider))
+        return job
+
+    def _may_ask(self, job: Job) -> bool:
+        now = self._clock.now()
+        self._asked = {known: at for known, at in self._asked.items() if now - at < HINTS_APART}
+        if job.id in self._asked:
+            return False
+        self._asked[job.id] = now
+        return True
+
+    async def _ask_about(self, job: Job, run: Run, provider: Provider) -> Exception | None:
+        try:
+            with working_on(job.id, "told by webhook"):
+                await self._door.apply(job, await provider.fetch(run))
+        except RunTakenError:
+            logger.warning("job %s: a webhook names run %s of another job", job.id, run.id)
+        except AppError as exc:
+            logger.warning("job %s: a webhook came, but no news with it: %s", job.id, exc.detail)
+        return None
+
+    async def _briefly(self, work: Coroutine[None, None, Exception | None]) -> None:
+        """Let `work` be done, and wait a moment for it; what went wrong in that time is raised."""
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait([task], timeout=ANSWER_SECONDS)
         if task.done() and (error := task.result()) is not None:
             raise error
-        return job
 
     async def _apply(self, job: Job, report: Report, message_id: str) -> Exception | None:
         """Take the report in; what went wrong, for whoever still waits to hear it."""
@@ -137,7 +180,7 @@ class WebhookIntake:
             return self._given_secret
         async with self._asking:
             if self._asked_secret is None:
-                self._asked_secret = await self._provider.webhook_secret()
+                self._asked_secret = await self._signer.webhook_secret()
                 self._asked_at = self._clock.now()
             return self._asked_secret
 
@@ -149,5 +192,5 @@ class WebhookIntake:
             if known is None or self._asked_at is None or now - self._asked_at < SECRET_ASKED_AGAIN_AFTER:
                 return False
             self._asked_at = now
-            self._asked_secret = await self._provider.webhook_secret()
+            self._asked_secret = await self._signer.webhook_secret()
             return self._asked_secret != known

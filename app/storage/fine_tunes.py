@@ -89,7 +89,7 @@ def register(connection: Connection, job: Job) -> None:
         "alias": _free_alias(connection, name),
         "job_id": job.id,
         "provider": job.order.provider,
-        "model": job.order.destination,
+        "model": job.result.version.rpartition(":")[0] or job.order.destination,
         "version": job.result.version.rpartition(":")[2],
         "trigger_word": job.order.trigger_word,
         "dataset_id": job.dataset_id,

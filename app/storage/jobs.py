@@ -1,14 +1,12 @@
 """Rows of jobs, and of the images that belong to them."""
 
-import logging
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Row,
     and_,
     bindparam,
     func,
@@ -20,32 +18,26 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from app.models import (
-    EventType,
-    Failure,
-    FailureCode,
-    Image,
+    NO_LIMITS,
     Job,
     JobKind,
     JobStatus,
-    Order,
-    Progress,
-    TrainingResult,
+    Limits,
 )
 from app.storage.database import Database
 from app.storage.events import record_events
 from app.storage.fine_tunes import register
-from app.storage.images import image_from_row, image_to_row
+from app.storage.images import image_to_row
+from app.storage.job_queue import has_room, place_of, sendable_ids
+from app.storage.job_rows import readable_jobs, to_row, with_images
 from app.storage.tables import images, jobs
 
-logger = logging.getLogger(__name__)
-
 _FIXED = frozenset(
-    {"id", "kind", "provider", "model", "expected_outputs", "seed", "trigger_word", "ignored", "secrets"}
+    {"id", "kind", "trigger_word", "secrets"}
     | {"created_at", "idempotency_key", "request_digest", "dataset_id", "webhook_url", "webhook_events"}
     | {"warnings"}
 )
 _CHANGING = tuple(column.name for column in jobs.c if column.name not in _FIXED)
-_PROGRESS_FIELDS = frozenset(field.name for field in fields(Progress))
 _ADD_JOB = insert(jobs)
 _ADD_IMAGE = insert(images)
 _ONE = select(jobs).where(jobs.c.id == bindparam("id"))
@@ -54,6 +46,14 @@ _CHANGE = (
     .where(jobs.c.id == bindparam("this_id"), jobs.c.revision == bindparam("seen_revision"))
     .values({name: bindparam(name) for name in _CHANGING})
 )
+
+
+class Sending(Enum):
+    """What came of the wish to send a job: it may be sent, somebody else has it, or it has to wait."""
+
+    DONE = auto()
+    TAKEN = auto()
+    NO_ROOM = auto()
 
 
 class RunTakenError(Exception):
@@ -68,7 +68,7 @@ class JobStore:
 
     async def add(self, job: Job) -> bool:
         """Record a new job; False if its idempotency key is taken."""
-        row = _to_row(job)
+        row = to_row(job)
 
         def operation(connection: Connection) -> None:
             connection.execute(_ADD_JOB, row)
@@ -87,13 +87,34 @@ class JobStore:
 
         Raises `RunTakenError` if its run at the provider belongs to another job.
         """
-        row = _to_row(job)
+        return await self._write(job, lambda connection: True)
+
+    async def send(self, job: Job, limits: Limits, *, behind_others: bool) -> Sending:
+        """Like `change`, for a job that is about to be sent, if its provider has room for it.
+
+        With `behind_others` there is room only once no older job waits for the same model.
+        """
+        room = True
+
+        def there_is_room(connection: Connection) -> bool:
+            nonlocal room
+            room = has_room(connection, job, limits, behind_others=behind_others)
+            return room
+
+        if limits == NO_LIMITS:
+            return Sending.DONE if await self.change(job) else Sending.TAKEN
+        if await self._write(job, there_is_room):
+            return Sending.DONE
+        return Sending.TAKEN if room else Sending.NO_ROOM
+
+    async def _write(self, job: Job, condition: Callable[[Connection], bool]) -> bool:
+        row = to_row(job)
         values = {name: row[name] for name in _CHANGING}
         values |= {"this_id": job.id, "seen_revision": job.revision - 1}
         pictures = [image_to_row(image) for image in job.images] if job.status.is_final else []
 
         def operation(connection: Connection) -> bool:
-            if connection.execute(_CHANGE, values).rowcount != 1:
+            if not condition(connection) or connection.execute(_CHANGE, values).rowcount != 1:
                 return False
             if pictures:
                 connection.execute(_ADD_IMAGE, pictures)
@@ -110,12 +131,16 @@ class JobStore:
                 raise
             raise RunTakenError(f"The run {job.upstream_id!r} belongs to another job.") from exc
 
+    async def place(self, job: Job) -> int:
+        """How many jobs, this one included, wait to be sent to its provider no later than this one."""
+        return await self._database.read(lambda connection: place_of(connection, job))
+
     async def get(self, job_id: str) -> Job | None:
         """One job with its images."""
 
         def operation(connection: Connection) -> Job | None:
             row = connection.execute(_ONE, {"id": job_id}).one_or_none()
-            return _with_images(connection, [row])[0] if row is not None else None
+            return with_images(connection, [row])[0] if row is not None else None
 
         return await self._database.read(operation)
 
@@ -171,22 +196,29 @@ class JobStore:
             )
 
         def operation(connection: Connection) -> list[Job]:
-            return _with_images(connection, connection.execute(query).all())
+            return with_images(connection, connection.execute(query).all())
 
         return await self._database.read(operation)
 
-    async def claim_due(self, *, now: datetime, until: datetime, limit: int, unsent: int) -> list[Job]:
+    async def claim_due(
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        limit: int,
+        rooms: Mapping[str, int],
+        limits: Callable[[str, str], Limits],
+    ) -> list[Job]:
         """Jobs that are due, oldest first; they do not fall due for anybody again before `until`.
 
-        Among them at most `unsent` that have yet to be sent.
+        Those that have yet to be sent are chosen as `sendable_ids` has it.
         """
         due = jobs.c.due_at <= now
         begun = select(jobs.c.id).where(due, jobs.c.sent_at.is_not(None)).order_by(jobs.c.created_at)
-        new = select(jobs.c.id).where(due, jobs.c.sent_at.is_(None)).order_by(jobs.c.created_at)
 
         def any_due(connection: Connection) -> list[str]:
             ids = [str(row.id) for row in connection.execute(begun.limit(limit))]
-            return ids + [str(row.id) for row in connection.execute(new.limit(unsent))]
+            return ids + sendable_ids(connection, now=now, rooms=rooms, limits=limits)
 
         ids = await self._database.read(any_due)
         if not ids:
@@ -194,7 +226,7 @@ class JobStore:
         claim = update(jobs).where(jobs.c.id.in_(ids), due).values(due_at=until).returning(jobs)
 
         def operation(connection: Connection) -> list[Job]:
-            return _readable(connection.execute(claim).all())
+            return readable_jobs(connection.execute(claim).all())
 
         return sorted(await self._database.write(operation), key=lambda job: (job.created_at, job.id))
 
@@ -225,147 +257,6 @@ class JobStore:
     async def _first(self, condition: Any) -> Job | None:
         def operation(connection: Connection) -> Job | None:
             row = connection.execute(select(jobs).where(condition).limit(1)).one_or_none()
-            return _with_images(connection, [row])[0] if row is not None else None
+            return with_images(connection, [row])[0] if row is not None else None
 
         return await self._database.read(operation)
-
-
-def _readable(rows: Sequence[Row[Any]]) -> list[Job]:
-    """The jobs of these rows; one that cannot be read must not hold up the others."""
-    found = []
-    for row in rows:
-        try:
-            found.append(_from_row(row, ()))
-        except (KeyError, TypeError, ValueError):
-            logger.exception("the record of job %s cannot be read", row.id)
-    return found
-
-
-def _with_images(connection: Connection, rows: Sequence[Row[Any]]) -> list[Job]:
-    by_job: dict[str, list[Image]] = {}
-    done = [row.id for row in rows if row.status == JobStatus.SUCCEEDED]
-    if done:
-        query = select(images).where(images.c.job_id.in_(done)).order_by(images.c.position)
-        for row in connection.execute(query):
-            by_job.setdefault(row.job_id, []).append(image_from_row(row))
-    return [_from_row(row, tuple(by_job.get(row.id, ()))) for row in rows]
-
-
-def _to_row(job: Job) -> dict[str, Any]:
-    order = job.order
-    return {
-        "id": job.id,
-        "kind": order.kind.value,
-        "status": job.status.value,
-        "provider": order.provider,
-        "model": order.model,
-        "version": order.version,
-        "input": dict(order.input),
-        "expected_outputs": order.expected_outputs,
-        "seed": order.seed,
-        "destination": order.destination,
-        "training_set": order.training_set,
-        "trigger_word": order.trigger_word,
-        "ignored": list(order.ignored),
-        "secrets": list(order.secrets),
-        "created_at": job.created_at,
-        "updated_at": job.updated_at,
-        "deadline": job.deadline,
-        "due_at": job.due_at,
-        "revision": job.revision,
-        "attempt": job.attempt,
-        "sent_at": job.sent_at,
-        "unknown_since": job.unknown_since,
-        "fetching_since": job.fetching_since,
-        "gone_since": job.gone_since,
-        "unheard_since": job.unheard_since,
-        "resends": job.resends,
-        "started_at": job.started_at,
-        "completed_at": job.completed_at,
-        "predict_seconds": job.predict_seconds,
-        "upstream_id": job.upstream_id,
-        "tried": list(job.tried),
-        "progress": asdict(job.progress) if job.progress is not None else None,
-        "log_tail": job.log_tail,
-        "notice": job.notice,
-        "failure_code": job.failure.code.value if job.failure is not None else None,
-        "failure_detail": job.failure.detail if job.failure is not None else None,
-        "result_version": job.result.version if job.result is not None else None,
-        "result_weights": job.result.weights if job.result is not None else None,
-        "cancel_requested": job.cancel_requested,
-        "idempotency_key": job.idempotency_key,
-        "request_digest": job.request_digest,
-        "dataset_id": job.dataset_id,
-        "webhook_url": job.webhook_url,
-        "webhook_events": [event.value for event in job.webhook_events],
-        "warnings": list(job.warnings),
-        "losses": [list(point) for point in job.losses],
-    }
-
-
-def _from_row(row: Row[Any], pictures: tuple[Image, ...]) -> Job:
-    values = row._mapping
-    return Job(
-        id=values["id"],
-        order=Order(
-            provider=values["provider"],
-            kind=JobKind(values["kind"]),
-            model=values["model"],
-            version=values["version"],
-            input=values["input"],
-            expected_outputs=values["expected_outputs"],
-            seed=values["seed"],
-            destination=values["destination"],
-            training_set=values["training_set"],
-            trigger_word=values["trigger_word"],
-            ignored=tuple(values["ignored"]),
-            secrets=tuple(values["secrets"]),
-        ),
-        status=JobStatus(values["status"]),
-        created_at=values["created_at"],
-        updated_at=values["updated_at"],
-        deadline=values["deadline"],
-        due_at=values["due_at"],
-        revision=values["revision"],
-        attempt=values["attempt"],
-        sent_at=values["sent_at"],
-        unknown_since=values["unknown_since"],
-        fetching_since=values["fetching_since"],
-        gone_since=values["gone_since"],
-        unheard_since=values["unheard_since"],
-        resends=values["resends"],
-        started_at=values["started_at"],
-        completed_at=values["completed_at"],
-        predict_seconds=values["predict_seconds"],
-        upstream_id=values["upstream_id"],
-        tried=tuple(values["tried"]),
-        progress=_progress(values["progress"]),
-        log_tail=values["log_tail"],
-        notice=values["notice"],
-        failure=_failure(values["failure_code"], values["failure_detail"]),
-        result=_result(values["result_version"], values["result_weights"]),
-        cancel_requested=values["cancel_requested"],
-        idempotency_key=values["idempotency_key"],
-        request_digest=values["request_digest"],
-        dataset_id=values["dataset_id"],
-        webhook_url=values["webhook_url"],
-        webhook_events=tuple(EventType(event) for event in values["webhook_events"] or ()),
-        warnings=tuple(values["warnings"] or ()),
-        losses=tuple((int(step), float(loss)) for step, loss in values["losses"] or ()),
-        images=pictures,
-    )
-
-
-def _progress(stored: dict[str, Any] | None) -> Progress | None:
-    """What is known of it here: a newer version of the service may have stored more."""
-    if stored is None or "phase" not in stored:
-        return None
-    return Progress(**{name: value for name, value in stored.items() if name in _PROGRESS_FIELDS})
-
-
-def _failure(code: str | None, detail: str | None) -> Failure | None:
-    return Failure(FailureCode(code), detail or "") if code is not None else None
-
-
-def _result(version: str | None, weights: str | None) -> TrainingResult | None:
-    return TrainingResult(version, weights) if version is not None else None

@@ -84,6 +84,9 @@ class StandInJobs:
     job: Job = PAINTED
     error: AppError | None = None
     changes: Sequence[Job] = ()
+    offered: Sequence[ModelInfo] = (
+        ModelInfo(name="black-forest-labs/flux-dev", provider="sandbox", official=True),
+    )
     asked: list[object] = field(default_factory=list)
     waits: list[timedelta | None] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
@@ -121,6 +124,9 @@ class StandInJobs:
     async def check_training(self, request: TrainingRequest) -> None:
         self.asked.append(request)
 
+    async def place(self, job: Job) -> int | None:
+        return 3 if job.status is JobStatus.QUEUED else None
+
     refresh = get
     training = get
     cancel = get
@@ -137,7 +143,7 @@ class StandInJobs:
                 yield job
 
     async def models(self) -> Sequence[ModelInfo]:
-        return [ModelInfo(name="black-forest-labs/flux-dev", provider="sandbox", official=True)]
+        return self.offered
 
 
 @dataclass

@@ -24,7 +24,6 @@ OPEN = {
     "/ping/",
     "/health",
     "/health/",
-    "/",
     "/webhook",
     "/webhook/",
     "/webhook/{job_id}",

@@ -21,8 +21,10 @@ async def test_a_form_gives_the_pictures(edge: httpx.AsyncClient, stand_in_jobs:
         "job_id": "4f1c",
         "status": "succeeded",
         "seed": 7,
+        "provider": "sandbox",
         "model": "black-forest-labs/flux-dev",
         "version": None,
+        "passed_over": [],
         "ignored": ["lora_scale"],
         "notice": None,
         "warnings": [],
@@ -74,16 +76,16 @@ async def test_empty_fields_of_a_form_count_as_not_given(
 @pytest.mark.parametrize(
     ("fields", "field", "sentence"),
     [
-        ({"width": "99"}, "width", "99 is too small; 256 to 1440 is allowed."),
-        ({"height": "9999"}, "height", "9999 is too large; 256 to 1440 is allowed."),
-        ({"width": "wide"}, "width", "'wide' is not a whole number; 256 to 1440 is allowed."),
+        ({"width": "0"}, "width", "0 is too small; 1 to 16384 is allowed."),
+        ({"height": "99999"}, "height", "99999 is too large; 1 to 16384 is allowed."),
+        ({"width": "wide"}, "width", "'wide' is not a whole number; 1 to 16384 is allowed."),
         ({"num_outputs": "1.5"}, "num_outputs", "'1.5' is not a whole number; 1 to 4 is allowed."),
         ({"lora_scale": "nan"}, "lora_scale", "'nan' is not a finite number; -1 to 2 is allowed."),
         ({"seed": "-1"}, "seed", "-1 is too small; 0 to 4294967295 is allowed."),
         (
             {"output_format": "gif"},
             "output_format",
-            "'gif' is not one of the choices; webp, jpg or png is allowed.",
+            "'gif' is not one of the choices; webp, jpg, jpeg or png is allowed.",
         ),
         (
             {"disable_safety_checker": "perhaps"},
@@ -232,9 +234,9 @@ async def test_the_description_offers_form_and_json(edge: httpx.AsyncClient) -> 
     fields = description["components"]["schemas"]["GenerateImageIn"]["properties"]
     assert fields["width"] == {
         "default": 512,
-        "description": "In pixels.",
-        "maximum": 1440,
-        "minimum": 256,
+        "description": "In pixels: 256 to 1440 for FLUX at Replicate, other models have ranges of their own.",
+        "maximum": 16384,
+        "minimum": 1,
         "title": "Width",
         "type": "integer",
     }

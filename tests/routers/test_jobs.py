@@ -74,7 +74,11 @@ async def test_a_job_that_ended_badly_says_why(edge: httpx.AsyncClient, stand_in
 
     told = (await edge.get("/jobs/4f1c/")).json()
 
-    assert told["failure"] == {"code": "interrupted", "detail": "The run was interrupted."}
+    assert told["failure"] == {
+        "code": "interrupted",
+        "detail": "The run was interrupted.",
+        "provider_details": None,
+    }
 
 
 async def test_an_unknown_job_is_not_found(edge: httpx.AsyncClient) -> None:

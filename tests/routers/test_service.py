@@ -3,9 +3,10 @@
 import httpx
 import pytest
 
+from app.services.provider import ModelInfo
 from app.services.readiness import Readiness
 from tests.routers.conftest import ServeEdge
-from tests.routers.stand_ins import fails, works
+from tests.routers.stand_ins import StandInJobs, fails, works
 
 
 @pytest.mark.parametrize("path", ["/ping", "/ping/"])
@@ -57,11 +58,34 @@ async def test_models_are_listed(edge: httpx.AsyncClient) -> None:
     assert (model["official"], model["version"], model["alias"]) == (True, None, None)
 
 
-async def test_the_start_page_leads_to_the_documentation(edge: httpx.AsyncClient) -> None:
-    response = await edge.get("/")
+async def test_the_start_page_leads_browsers_to_the_documentation(edge: httpx.AsyncClient) -> None:
+    response = await edge.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
 
     assert response.status_code == 307
     assert response.headers["location"] == "/docs"
+
+
+async def test_the_start_page_tells_programs_of_the_models_on_this_machine(
+    edge: httpx.AsyncClient, stand_in_jobs: StandInJobs
+) -> None:
+    stand_in_jobs.offered = [
+        ModelInfo("black-forest-labs/flux-dev", "replicate"),
+        ModelInfo("local/sdxl", "local", is_loaded=True),
+        ModelInfo("local/turbo", "local", is_loaded=False),
+        ModelInfo("local/old.ckpt", "local", is_loaded=False, problem="It is a pickle."),
+    ]
+    assert (await edge.get("/")).json() == {
+        "service": "Fluxgate",
+        "documentation": "/docs",
+        "loaded_models": ["sdxl"],
+        "available_models": ["sdxl", "turbo"],
+        "unusable_models": [{"name": "old.ckpt", "reason": "It is a pickle."}],
+    }
+    assert [model["name"] for model in (await edge.get("/models")).json()["models"][-3:]] == [
+        "black-forest-labs/flux-dev",
+        "local/sdxl",
+        "local/turbo",
+    ]
 
 
 async def test_every_route_is_described_once_and_every_reference_leads_somewhere(

@@ -102,7 +102,11 @@ async def test_a_failed_training_says_why(edge: httpx.AsyncClient, stand_in_jobs
     told = (await edge.get("/training-status/77aa")).json()
 
     assert told["message"] == "Failed: The GPU ran out of memory."
-    assert told["error"] == {"code": "out_of_memory", "detail": "The GPU ran out of memory."}
+    assert told["error"] == {
+        "code": "out_of_memory",
+        "detail": "The GPU ran out of memory.",
+        "provider_details": None,
+    }
 
 
 async def test_an_unknown_training_is_not_found(edge: httpx.AsyncClient) -> None:

@@ -11,6 +11,7 @@ from app.services.jobs import life
 from app.services.provider import Report
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+SETTLED_AFTER = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
 LATER = NOW + timedelta(seconds=3)
 UPSTREAM = "ufawqhfynnddngldkgtslldrkq"
 
@@ -115,8 +116,8 @@ def test_a_lost_answer_is_looked_for_soon_and_then_with_patience(job: Job) -> No
         pauses.append((job.due_at - now).total_seconds())
         now = job.due_at
     assert pauses == [1, 2, 4, 8, 16]
-    assert not life.surely_absent(job, NOW + timedelta(seconds=14))
-    assert life.surely_absent(job, NOW + timedelta(seconds=15))
+    assert not life.surely_absent(job, NOW + timedelta(seconds=14), SETTLED_AFTER)
+    assert life.surely_absent(job, NOW + timedelta(seconds=15), SETTLED_AFTER)
 
 
 def test_a_job_is_sent_again_twice_and_then_given_up(job: Job) -> None:
@@ -126,10 +127,10 @@ def test_a_job_is_sent_again_twice_and_then_given_up(job: Job) -> None:
         job = life.sent(job, now)
         lost_at = now
         job = life.answer_lost(job, None, now)
-        while not life.surely_absent(job, now):
+        while not life.surely_absent(job, now, SETTLED_AFTER):
             now += timedelta(seconds=1)
         settled.append((now - lost_at).total_seconds())
-        job = life.unsent(job, now)
+        job = life.unsent(job, now, SETTLED_AFTER)
     assert settled == [15, 120, 600]
     assert job.failure is not None
     assert job.failure.code is FailureCode.ANSWER_LOST

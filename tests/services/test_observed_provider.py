@@ -14,7 +14,7 @@ from app.errors import (
     ProviderRefusedError,
     ProviderUnavailableError,
 )
-from app.models import FailureCode, GenerationRequest, TrainingRequest
+from app.models import FailureCode, GenerationRequest, Run, TrainingRequest
 from app.services.observed_provider import ObservedProvider
 from app.services.provider import Provider
 from tests.fake_provider import OUTPUT, FakeProvider
@@ -54,10 +54,10 @@ async def test_calls_are_counted_by_name(provider: FakeProvider, told: Told) -> 
     observed: Provider = ObservedProvider(provider, told)
     order = await observed.plan_generation(GenerationRequest("a cat"))
     report = await observed.create(await observed.prepare(order, None), wait=None, secrets={})
-    await observed.fetch(order.kind, report.upstream_id)
+    await observed.fetch(Run(order.kind, report.upstream_id))
     await observed.find(order, since=provider.clock.now(), exclude=())
     await observed.sweep(order.kind, since=provider.clock.now())
-    await observed.cancel(order.kind, report.upstream_id)
+    await observed.cancel(Run(order.kind, report.upstream_id))
     await observed.models()
     training = await observed.plan_training(TrainingRequest("TOK"))
     await observed.prepare(training, (await observed.upload(ROBOTS)).address)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from app.errors import ProviderAnswerLostError, ProviderUnavailableError
-from app.models import FailureCode, Job, JobStatus
+from app.models import NO_LIMITS, FailureCode, Job, JobStatus
 from app.services.provider import Report
 from tests.fake_provider import (
     REAL_SECONDS,
@@ -57,7 +57,13 @@ async def test_a_job_whose_process_died_is_taken_over_when_its_lease_is_over(
 ) -> None:
     now = clock.now()
     await ours.record(generation(clock, 1, upstream_id=None))
-    claimed = await ours.store.claim_due(now=now, until=now + timedelta(seconds=15), limit=1, unsent=1)
+    claimed = await ours.store.claim_due(
+        now=now,
+        until=now + timedelta(seconds=15),
+        limit=1,
+        rooms={"replicate": 1},
+        limits=lambda provider, model: NO_LIMITS,
+    )
     assert len(claimed) == 1  # And that is the last that is heard of who claimed it.
     clock.advance(14)
     assert await ours.reconciler.run_once() == 0

@@ -19,6 +19,7 @@ from app.errors import (
 from app.models import GenerationRequest, Job, JobStatus
 from app.services.jobs.door import JobDoor
 from app.services.provider import Report
+from app.services.providers import Providers
 from app.services.webhook_intake import WebhookIntake
 from app.signing import new_secret, sign
 from app.storage.database import Database
@@ -42,7 +43,11 @@ async def intake(
 ) -> AsyncIterator[WebhookIntake]:
     """Takes webhooks in for the process that most tests need."""
     intake = WebhookIntake(
-        store=ours.store, door=ours.door, provider=provider, seen=SeenWebhooks(database), clock=clock
+        store=ours.store,
+        door=ours.door,
+        providers=Providers(provider),
+        seen=SeenWebhooks(database),
+        clock=clock,
     )
     yield intake
     await intake.aclose()
@@ -166,7 +171,11 @@ async def test_of_two_processes_one_takes_a_webhook_in(
     job = await ours.generate()
     provider.finish("run1")
     second = WebhookIntake(
-        store=other.store, door=other.door, provider=provider, seen=SeenWebhooks(database), clock=clock
+        store=other.store,
+        door=other.door,
+        providers=Providers(provider),
+        seen=SeenWebhooks(database),
+        clock=clock,
     )
 
     came = await asyncio.gather(
@@ -310,7 +319,7 @@ async def test_a_secret_that_is_given_is_used_and_the_provider_not_asked(
     intake = WebhookIntake(
         store=ours.store,
         door=ours.door,
-        provider=provider,
+        providers=Providers(provider),
         seen=SeenWebhooks(database),
         clock=clock,
         secret=secret,
@@ -375,7 +384,7 @@ async def test_what_could_not_be_taken_in_may_come_again(
     provider.finish("run1")
     seen = SeenWebhooks(database)
     failing = WebhookIntake(
-        store=ours.store, door=DoorWithoutDisk(), provider=provider, seen=seen, clock=clock
+        store=ours.store, door=DoorWithoutDisk(), providers=Providers(provider), seen=seen, clock=clock
     )
 
     with pytest.raises(StorageUnavailableError):

@@ -14,12 +14,13 @@ from app.errors import (
     DownloadError,
     JobNotFoundError,
 )
-from app.models import Failure, FailureCode, Job, JobKind, JobStatus, Order
+from app.models import Failure, FailureCode, Job, JobKind, JobStatus, JsonValue, Order
 from app.services.images import ImageService
 from app.services.jobs import life
 from app.services.jobs.watchers import JobWatchers
-from app.services.provider import Provider, Report
-from app.storage.jobs import JobStore
+from app.services.provider import Report
+from app.services.providers import Providers
+from app.storage.jobs import JobStore, Sending
 from app.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -33,14 +34,14 @@ class JobDoor:
         *,
         store: JobStore,
         images: ImageService,
-        provider: Provider,
+        providers: Providers,
         watchers: JobWatchers,
         clock: Clock,
         usual_seconds: Mapping[str, float] | None = None,
     ) -> None:
         self._store = store
         self._images = images
-        self._provider = provider
+        self._providers = providers
         self._watchers = watchers
         self._clock = clock
         self._usual_seconds = dict(usual_seconds or {})
@@ -83,20 +84,36 @@ class JobDoor:
                     return after
                 job = await self._get(job.id)
 
-    async def claim_sending(self, job: Job, order: Order) -> Job | None:
-        """Mark the job as sent, with the order that goes out; None if somebody else did.
+    async def claim_sending(self, job: Job, order: Order, *, behind_others: bool = False) -> Job | None:
+        """Mark the job as sent, with the order that goes out; None if somebody else did, or it has to wait.
 
         Of all who see the same revision, one gets the job back, and only that one may call the provider.
+        With `behind_others` the job waits for its turn behind older ones, where the provider's limits make
+        any wait.
         """
-        after = life.sent(replace(job, order=order), self._clock.now())
-        if await self._store.change(after):
-            self._announce(after)
-            return after
+        now = self._clock.now()
+        after = life.sent(replace(job, order=order), now)
+        limits = self._providers.of(order.provider).limits(order.model)
+        match await self._store.send(after, limits, behind_others=behind_others):
+            case Sending.DONE:
+                self._announce(after)
+                return after
+            case Sending.NO_ROOM:
+                await self._store.hold([job.id], until=now)
         return None
 
-    async def refused(self, job: Job, code: str, detail: str) -> Job:
+    async def passed_over(self, job: Job, reason: str) -> Job:
+        """Let the next alternative of the job's order be tried, unless somebody else has sent it."""
+        return await self.change(
+            job,
+            lambda j, now: (
+                life.passed_over(j, reason, now) if is_same_sending(j, job) and j.order.alternatives else None
+            ),
+        )
+
+    async def refused(self, job: Job, code: str, detail: str, provider_details: JsonValue = None) -> Job:
         """End a job that could not be sent, with the reason, unless somebody else has sent it meanwhile."""
-        failure = Failure(FailureCode(code), detail)
+        failure = Failure(FailureCode(code), detail, provider_details)
         return await self.change(
             job,
             lambda j, now: life.ended(j, JobStatus.FAILED, failure, now) if is_same_sending(j, job) else None,
@@ -110,10 +127,13 @@ class JobDoor:
 
     async def answer_lost(self, job: Job, error: AppError | None) -> Job:
         """Keep the job to be looked for at the provider, unless its id came to be known meanwhile."""
+        findable = bool(self._providers.of(job.order.provider).settled_after)
         return await self.change(
             job,
             lambda j, now: (
-                life.answer_lost(j, error, now) if j.may_be_running and is_same_sending(j, job) else None
+                life.answer_lost(j, error, now, findable=findable)
+                if j.may_be_running and is_same_sending(j, job)
+                else None
             ),
         )
 
@@ -124,7 +144,7 @@ class JobDoor:
                 pictures = await self._images.bring_home(
                     job.id,
                     report.outputs,
-                    self._provider.download,
+                    self._providers.of(job.order.provider).download,
                     accept_missing=life.pictures_given_up(job, gone=True, now=now),
                 )
         except AppError as exc:

@@ -1,10 +1,11 @@
 """The rules of a job's life, as pure functions of what is known."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.errors import AppError
-from app.models import Failure, FailureCode, Job, JobKind, JobStatus, Progress
+from app.models import Failure, FailureCode, Job, JobKind, JobStatus, PassedOver, Progress
 from app.services.loss_curve import continued
 from app.services.provider import Report
 from app.services.training_log import tail
@@ -15,11 +16,8 @@ MOST_ATTEMPTS = 3
 LEASE = timedelta(seconds=15)
 """How long a job stays with the process that took it; whoever works on it longer renews it."""
 
-SETTLED_AFTER = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
-"""How long after an answer was lost its run must show in the provider's list, if there is one.
-
-Each time that it did not, the job is sent again, as often as there are times but the last.
-"""
+UNKNOWN_FOR = timedelta(minutes=30)
+"""How long a job is kept whose run only a webhook may tell of: longer than a picture takes, and lasts."""
 
 FETCHING_FOR = timedelta(hours=1)
 """How long finished pictures are tried for: Replicate deletes them one hour after completion."""
@@ -32,6 +30,11 @@ UNHEARD_FOR = timedelta(hours=1)
 
 PATIENCE = timedelta(hours=24)
 """How long after its deadline a job is kept for whose end the provider has yet to be asked."""
+
+NOT_THE_REQUESTS_FAULT = frozenset(
+    {FailureCode.PROVIDER_TOKEN_REFUSED, FailureCode.PROVIDER_OUT_OF_CREDIT, FailureCode.PROVIDER_UNAVAILABLE}
+)
+"""Refusals after which another provider may well do what this one did not, and that cost nothing."""
 
 _TO_BE_SENT_WITHIN = {JobKind.GENERATION: timedelta(hours=1), JobKind.TRAINING: timedelta(hours=24)}
 _RUNS_FOR = {JobKind.GENERATION: timedelta(hours=1), JobKind.TRAINING: timedelta(hours=24)}
@@ -65,6 +68,7 @@ def advance(job: Job, report: Report, now: datetime) -> Job:
         job,
         status=report.status,
         upstream_id=report.upstream_id,
+        upstream_url=report.url or job.upstream_url,
         unknown_since=None,
         unheard_since=None,
         started_at=report.started_at or job.started_at,
@@ -87,6 +91,9 @@ def _ended(job: Job, report: Report, now: datetime) -> Job:
             report,
             failure=Failure(FailureCode.INTERRUPTED, f"Given up after {job.attempt} runs. {reason}"),
         )
+    if report.status is JobStatus.FAILED and report.cost_nothing and may_run_again and job.order.alternatives:
+        reason = report.failure.detail if report.failure else "The run failed."
+        return passed_over(replace(job, tried=(*job.tried, report.upstream_id)), reason, now)
     started, completed = report.started_at or job.started_at, report.completed_at or now
     predict_seconds = report.predict_seconds
     if predict_seconds is None and started is not None:
@@ -96,6 +103,7 @@ def _ended(job: Job, report: Report, now: datetime) -> Job:
         job,
         status=report.status,
         upstream_id=report.upstream_id,
+        upstream_url=report.url or job.upstream_url,
         unknown_since=None,
         started_at=started,
         completed_at=completed,
@@ -154,6 +162,7 @@ def _once_more(job: Job, report: Report, now: datetime) -> Job:
             deadline=deadline_to_be_sent(job),
             tried=(*job.tried, report.upstream_id),
             upstream_id=None,
+            upstream_url=None,
             sent_at=None,
             unknown_since=None,
             progress=None,
@@ -184,11 +193,43 @@ def held_back(job: Job, error: AppError, pause: timedelta, now: datetime) -> Job
     )
 
 
-def answer_lost(job: Job, error: AppError | None, now: datetime) -> Job:
-    """The job when it may or may not run at the provider."""
+def passed_over(job: Job, reason: str, now: datetime) -> Job:
+    """The job when its order cannot be run and surely cost nothing: due at once, with the next one."""
+    order, *others = job.order.alternatives
+    return _next(
+        replace(
+            job,
+            order=replace(order, alternatives=tuple(others)),
+            passed_over=(*job.passed_over, PassedOver(job.order.model, reason)),
+            status=JobStatus.QUEUED,
+            attempt=1,
+            resends=0,
+            deadline=deadline_to_be_sent(job),
+            upstream_id=None,
+            upstream_url=None,
+            sent_at=None,
+            unknown_since=None,
+            started_at=None,
+            progress=None,
+            due_at=now,
+            notice=None,
+        ),
+        now,
+    )
+
+
+def answer_lost(job: Job, error: AppError | None, now: datetime, *, findable: bool = True) -> Job:
+    """The job when it may or may not run at the provider; `findable` says whether that can be found out."""
     since = job.unknown_since or now
+    if not findable:
+        reason = f" {error.detail}" if error is not None else ""
+        notice = (
+            "Whether it runs is unknown, since the provider's answer was lost, and cannot be asked. It is "
+            f"not sent again by itself, because that might be paid twice.{reason}"
+        )
+        return _next(replace(job, unknown_since=since, due_at=since + UNKNOWN_FOR, notice=notice), now)
     if error is not None:
-        notice: str | None = f"Looking for the run at the provider, since its answer was lost: {error.detail}"
+        notice = f"Looking for the run at the provider, since its answer was lost: {error.detail}"
     else:
         notice = job.notice or "Looking for the run at the provider, since its answer was lost."
     # Soon at first, since the run is most likely there; then with the patience that settling takes.
@@ -198,15 +239,26 @@ def answer_lost(job: Job, error: AppError | None, now: datetime) -> Job:
     )
 
 
-def surely_absent(job: Job, now: datetime) -> bool:
-    """Whether a run that is not in the provider's list by now was never made."""
-    settled_after = SETTLED_AFTER[min(job.resends, len(SETTLED_AFTER) - 1)]
-    return job.unknown_since is not None and now - job.unknown_since >= settled_after
+def surely_absent(job: Job, now: datetime, settled_after: Sequence[timedelta]) -> bool:
+    """Whether a run that its provider does not find by now was never made; see `Provider.settled_after`."""
+    patience = settled_after[min(job.resends, len(settled_after) - 1)]
+    return job.unknown_since is not None and now - job.unknown_since >= patience
 
 
-def unsent(job: Job, now: datetime) -> Job:
+def given_up_unknown(job: Job, now: datetime) -> Job | None:
+    """The job when nothing more will be heard of whether it ran; None while something still may."""
+    if job.unknown_since is None or now - job.unknown_since < UNKNOWN_FOR:
+        return None
+    detail = (
+        "The provider's answer was lost, and whether it made the picture cannot be asked. It may have been "
+        "charged; start it again if you want to risk paying twice."
+    )
+    return ended(job, JobStatus.FAILED, Failure(FailureCode.ANSWER_LOST, detail), now)
+
+
+def unsent(job: Job, now: datetime, settled_after: Sequence[timedelta]) -> Job:
     """The job when its run was surely never made: sent again, unless that was done often enough."""
-    if job.resends >= len(SETTLED_AFTER) - 1:
+    if job.resends >= len(settled_after) - 1:
         detail = (
             f"It was sent {job.resends + 1} times; each time the provider's answer was lost and no run was "
             "found. A run may have been made and charged all the same."
@@ -304,6 +356,14 @@ def canceled_unsent(job: Job, now: datetime) -> Job:
     again = " again" if job.attempt > 1 or job.resends else "; nothing was charged"
     failure = Failure(FailureCode.CANCELED, f"Canceled before it was sent{again}.")
     return ended(job, JobStatus.CANCELED, failure, now)
+
+
+def canceled_unknown(job: Job, now: datetime) -> Job | None:
+    """The job when it is canceled while nobody can tell whether it runs; None while its answer may come."""
+    if job.unknown_since is None:
+        return None
+    detail = "Canceled while it was unknown whether it runs; it may have been charged."
+    return ended(job, JobStatus.CANCELED, Failure(FailureCode.CANCELED, detail), now)
 
 
 def cancel_asked(job: Job, now: datetime) -> Job:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import cast
 
 from app.clock import Clock
 from app.errors import (
@@ -14,11 +15,13 @@ from app.errors import (
     ProviderUnavailableError,
     TrainingSetMissingError,
 )
-from app.models import Failure, FailureCode, Job, JobStatus, Order
+from app.models import Failure, FailureCode, Job, JobStatus, JsonValue, Order, Run
 from app.services.jobs import life
 from app.services.jobs.door import JobDoor, is_same_sending
 from app.services.jobs.sending_gate import SendingGate
+from app.services.long_inputs import LongInputs
 from app.services.provider import Provider, Report
+from app.services.providers import Providers
 from app.services.training_sets import ProviderUploads
 from app.storage.jobs import JobStore, RunTakenError
 from app.working_on import working_on
@@ -44,17 +47,20 @@ class JobRuns:
         *,
         store: JobStore,
         door: JobDoor,
-        provider: Provider,
+        providers: Providers,
+        gates: Mapping[str, SendingGate],
         uploads: ProviderUploads,
+        long_inputs: LongInputs,
         clock: Clock,
         webhook_url: str | None = None,
     ) -> None:
-        """`webhook_url` is where the provider finds this service, to tell it how runs go on."""
-        self.gate = SendingGate(clock)
+        """`gates` are the providers' own; `webhook_url` is where they find this service, to tell of runs."""
+        self.gates = gates
         self._store = store
         self._door = door
-        self._provider = provider
+        self._providers = providers
         self._uploads = uploads
+        self._long_inputs = long_inputs
         self._clock = clock
         self._webhook_url = webhook_url
         self._tasks: set[asyncio.Task[Job]] = set()
@@ -120,33 +126,59 @@ class JobRuns:
             )
         return await self.send(job, wait=None)
 
-    async def send(self, job: Job, *, wait: timedelta | None) -> Job:
-        """Call the provider for a job, whatever comes of it; the job as it is afterwards."""
+    async def send(self, job: Job, *, wait: timedelta | None, is_new: bool = False) -> Job:
+        """Call the provider for a job, and the next one where that cost nothing and there is an alternative.
+
+        The job as it is afterwards. A new job waits for its turn behind older ones.
+        """
+        while True:
+            order = job.order
+            job = await self._sent_once(job, wait, is_new=is_new)
+            if job.order.provider == order.provider and job.order.model == order.model:
+                return job
+            if job.status is not JobStatus.QUEUED or job.sent_at is not None:
+                return job
+            is_new = False
+
+    async def _sent_once(self, job: Job, wait: timedelta | None, *, is_new: bool) -> Job:
+        provider, gate = self._providers.of(job.order.provider), self.gates[job.order.provider]
         secrets = self._secrets.get(job.id, {})
         if not secrets.keys() >= set(job.order.secrets):
             return await self._door.refused(job, FailureCode.INTERRUPTED, SECRETS_FORGOTTEN)
         try:
-            ready = await self._ready(job)
+            ready = await self._ready(job, is_new=is_new)
             if ready is None:
                 return job
             job = ready
-            report = await self._provider.create(
-                job.order, wait=wait, secrets=dict(secrets), webhook=self._webhook_of(job)
+            order = await self._long_inputs.put_back(job.order)
+            report = await provider.create(
+                order, wait=wait, secrets=dict(secrets), webhook=self._webhook_of(job)
             )
         except ProviderUnavailableError as exc:
-            return await self._door.held_back(job, exc, self.gate.refused(exc.retry_after))
+            pause = gate.refused(exc.retry_after)
+            if job.order.alternatives:
+                return await self._door.passed_over(job, exc.detail)
+            return await self._door.held_back(job, exc, pause)
         except ProviderRefusedError as exc:
-            return await self._door.refused(job, exc.failure_code, exc.detail)
+            if job.order.alternatives and exc.failure_code in life.NOT_THE_REQUESTS_FAULT:
+                return await self._door.passed_over(job, exc.detail)
+            details = cast(JsonValue, exc.provider_details)
+            return await self._door.refused(job, exc.failure_code, exc.detail, details)
         except TrainingSetMissingError as exc:
             return await self._door.refused(job, FailureCode.TRAINING_SET_REFUSED, exc.detail)
         except ProviderAnswerLostError as exc:
             logger.warning("job %s: %s", job.id, exc.detail)
             return await self._door.answer_lost(job, exc)
-        self.gate.accepted()
+        gate.accepted()
         return await self._answered(job, report)
 
     async def look_for(self, job: Job) -> Job:
         """Find the run of a job whose answer was lost; once it is surely absent, the job is due again."""
+        settled_after = self._provider_of(job).settled_after
+        if not settled_after:
+            if job.unknown_since is None:
+                return await self._door.answer_lost(job, None)
+            return await self._door.change(job, life.given_up_unknown)
         try:
             found = await self._found(job)
         except ProviderError as exc:
@@ -155,7 +187,7 @@ class JobRuns:
         if found is not None:
             logger.info("job %s: found again as %s", job.id, found.upstream_id)
             return await self._canceled_if_asked(found)
-        if not life.surely_absent(job, self._clock.now()):
+        if not life.surely_absent(job, self._clock.now(), settled_after):
             return await self._door.answer_lost(job, None)
         if job.cancel_requested:
             failure = Failure(FailureCode.CANCELED, "Canceled before the provider had begun.")
@@ -167,11 +199,13 @@ class JobRuns:
             )
         logger.info("job %s: its run was never made", job.id)
         return await self._door.change(
-            job, lambda j, now: life.unsent(j, now) if is_same_sending(j, job) else None
+            job, lambda j, now: life.unsent(j, now, settled_after) if is_same_sending(j, job) else None
         )
 
     async def cancel_upstream(self, job: Job) -> Job:
         """Cancel a job's run at the provider, looking for it first where its id is not known yet."""
+        if job.may_be_running and not self._provider_of(job).settled_after:
+            return await self._door.change(job, life.canceled_unknown)
         if job.may_be_running and not job.status.is_final:
             try:
                 job = await self._found(job) or job
@@ -181,7 +215,7 @@ class JobRuns:
         return await self._canceled_if_asked(job)
 
     async def _sent_to_the_end(self, job: Job, wait: timedelta | None) -> Job:
-        job = await self.send(job, wait=wait)
+        job = await self.send(job, wait=wait, is_new=True)
         # No other process could send it, since only this one has its secrets.
         while job.order.secrets and job.status is JobStatus.QUEUED and job.sent_at is None:
             pause = (job.due_at - self._clock.now()).total_seconds() if job.due_at is not None else 0.0
@@ -189,10 +223,11 @@ class JobRuns:
             job = await self.resume(job)
         return job
 
-    async def _ready(self, job: Job) -> Job | None:
-        """The job with everything in place, marked as sent just now; None if it is somebody else's."""
+    async def _ready(self, job: Job, *, is_new: bool) -> Job | None:
+        """The job with everything in place, marked as sent just now; None if it is not to be sent now."""
         if job.sent_at is None:
-            return await self._door.claim_sending(job, await self._prepared(job))
+            order = await self._prepared(job)
+            return await self._door.claim_sending(job, order, behind_others=is_new)
         if self._clock.now() - job.sent_at > life.LEASE / 2:
             # This process was stopped in between; another may think that it is gone.
             return await self._door.claim_sending(job, job.order)
@@ -204,8 +239,12 @@ class JobRuns:
     async def _prepared(self, job: Job) -> Order:
         # A job that is sent again needs its pictures again: they may be gone from the provider by now.
         sha256 = job.order.training_set or job.dataset_id
-        address = await self._uploads.address_of(sha256) if sha256 is not None else None
-        return await self._provider.prepare(job.order, address)
+        provider = self._provider_of(job)
+        address = await self._uploads.address_of(sha256, provider) if sha256 is not None else None
+        return await provider.prepare(job.order, address)
+
+    def _provider_of(self, job: Job) -> Provider:
+        return self._providers.of(job.order.provider)
 
     async def _answered(self, job: Job, report: Report) -> Job:
         try:
@@ -216,7 +255,7 @@ class JobRuns:
         if report.upstream_id not in (after.upstream_id, *after.tried):
             logger.error("job %s: run %s is one too many and is canceled", job.id, report.upstream_id)
             try:
-                await self._provider.cancel(job.kind, report.upstream_id)
+                await self._provider_of(job).cancel(Run(job.kind, report.upstream_id, report.url))
             except AppError as exc:
                 logger.error("job %s: that run could not be canceled: %s", job.id, exc.detail)
         return await self._canceled_if_asked(after)
@@ -225,8 +264,9 @@ class JobRuns:
         """The job with its own run: made from its order since it was recorded, and not another job's."""
         others = await self._store.upstream_ids(since=job.created_at - OTHERS_RUNS_SINCE)
         exclude = {*others, *job.tried}
+        order = await self._long_inputs.put_back(job.order)
         while True:
-            report = await self._provider.find(job.order, since=job.created_at, exclude=exclude)
+            report = await self._provider_of(job).find(order, since=job.created_at, exclude=exclude)
             if report is None:
                 return None
             # An interrupted run may be another job's, given up by it; even if not, a new one is due.
@@ -241,10 +281,10 @@ class JobRuns:
             exclude.add(report.upstream_id)
 
     async def _canceled_if_asked(self, job: Job) -> Job:
-        if not job.cancel_requested or job.status.is_final or job.upstream_id is None:
+        if not job.cancel_requested or job.status.is_final or job.run is None:
             return job
         try:
-            report = await self._provider.cancel(job.kind, job.upstream_id)
+            report = await self._provider_of(job).cancel(job.run)
         except AppError as exc:
             logger.warning("job %s: could not be canceled yet: %s", job.id, exc.detail)
             return job

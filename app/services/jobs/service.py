@@ -19,6 +19,7 @@ from app.errors import (
     ProviderRefusedError,
 )
 from app.models import (
+    NO_LIMITS,
     Failure,
     FailureCode,
     FineTune,
@@ -28,6 +29,7 @@ from app.models import (
     JobPage,
     JobStatus,
     Order,
+    Run,
     TrainingRequest,
 )
 from app.services.cursors import read_cursor, write_cursor
@@ -37,7 +39,10 @@ from app.services.jobs import life
 from app.services.jobs.door import JobDoor
 from app.services.jobs.runs import JobRuns
 from app.services.jobs.watchers import JobWatchers
-from app.services.provider import ModelInfo, Provider
+from app.services.long_inputs import LongInputs
+from app.services.planning import Plan, Planner
+from app.services.provider import ModelInfo
+from app.services.providers import Providers
 from app.storage.jobs import JobStore
 
 logger = logging.getLogger(__name__)
@@ -61,20 +66,24 @@ class JobService:
         store: JobStore,
         door: JobDoor,
         runs: JobRuns,
-        provider: Provider,
+        providers: Providers,
+        planner: Planner,
         watchers: JobWatchers,
         images: ImageService,
         fine_tunes: FineTunes,
+        long_inputs: LongInputs,
         clock: Clock,
         stopping: asyncio.Event | None = None,
     ) -> None:
         self._store = store
         self._door = door
         self._runs = runs
-        self._provider = provider
+        self._providers = providers
+        self._planner = planner
         self._watchers = watchers
         self._images = images
         self._fine_tunes = fine_tunes
+        self._long_inputs = long_inputs
         self._clock = clock
         self._stopping = stopping or asyncio.Event()
         self._stop: asyncio.Future[Any] | None = None
@@ -99,15 +108,14 @@ class JobService:
         known = await self._known(idempotency_key, digest)
         if known is not None:
             return await self._settled(known, wait, until_ended=True)
-        request = await self._fine_tunes.resolved(request)
-        order = await self._provider.plan_generation(request)
-        warnings = await self._fine_tunes.warnings(request, order)
+        plan = await self._planner.plan(request)
         await self._images.ready()
         # Nothing has to be prepared for a generation, so it is recorded as sent and then sent; unless the
-        # provider asked for patience, then it queues behind those that wait.
-        at_once = self._runs.gate.is_wide_open
+        # provider asked for patience, then it queues behind those that wait, or takes only so many.
+        at_once = self._runs.gates[plan.order.provider].is_wide_open
+        unlimited = self._providers.of(plan.order.provider).limits(plan.order.model) == NO_LIMITS
         job, is_new = await self._record(
-            request, order, idempotency_key, digest, sent=at_once, warnings=warnings
+            request, plan, idempotency_key, digest, sent=at_once and unlimited, begun=at_once
         )
         if sample_of is not None:
             await self._fine_tunes.set_sample_job(sample_of, job.id)
@@ -135,8 +143,10 @@ class JobService:
         known = await self._known(idempotency_key, digest)
         if known is not None:
             return await self._settled(known, wait, until_ended=False)
-        order = await self._provider.plan_training(request)
-        job, is_new = await self._record(request, order, idempotency_key, digest, sent=False)
+        order = await self._providers.for_model(request.trainer).plan_training(request)
+        job, is_new = await self._record(
+            request, Plan(order), idempotency_key, digest, sent=False, begun=True
+        )
         if is_new:
             task = self._runs.start(job, wait=None, secrets=request.secrets)
             if wait is None:
@@ -146,7 +156,7 @@ class JobService:
 
     async def check_training(self, request: TrainingRequest) -> None:
         """Raise `InvalidRequestError` for a destination or options that the trainer would refuse."""
-        await self._provider.plan_training(request)
+        await self._providers.for_model(request.trainer).plan_training(request)
 
     async def get(self, job_id: str) -> Job:
         """One job, as it is on record."""
@@ -158,10 +168,10 @@ class JobService:
     async def refresh(self, job_id: str) -> Job:
         """One job, after a question to the provider if what we know is old and not too many ask."""
         job = await self.get(job_id)
-        if job.status.is_final or job.upstream_id is None or not self._may_ask(job):
+        if job.status.is_final or job.run is None or not self._may_ask(job):
             return job
         try:
-            return await self._door.apply(job, await self._provider.fetch(job.kind, job.upstream_id))
+            return await self._door.apply(job, await self._providers.of(job.order.provider).fetch(job.run))
         except AppError as exc:
             logger.warning("job %s: no news from the provider: %s", job.id, exc.detail)
             return job
@@ -250,8 +260,34 @@ class JobService:
         return await self.generate(request, idempotency_key=idempotency_key, wait=wait, sample_of=fine_tune)
 
     async def models(self) -> Sequence[ModelInfo]:
-        """The models that the provider offers."""
-        return await self._provider.models()
+        """The models that the providers offer; one that cannot tell at present is left out."""
+        found: list[ModelInfo] | None = None
+        fault: AppError | None = None
+        for provider in self._providers:
+            try:
+                found = [*(found or ()), *await provider.models()]
+            except AppError as exc:
+                logger.warning("no list of models from %s: %s", provider.name, exc.detail)
+                fault = fault or exc
+        if found is None and fault is not None:
+            raise fault
+        return [*(found or ()), *self._aliases()]
+
+    def _aliases(self) -> Sequence[ModelInfo]:
+        return [
+            ModelInfo(
+                name=name,
+                provider=self._providers.for_model(models[0]).name,
+                description=f"Stands for {', else '.join(models)}.",
+            )
+            for name, models in self._planner.aliases.items()
+        ]
+
+    async def place(self, job: Job) -> int | None:
+        """How far back in the queue of its provider a job is that waits to be sent, from 1; else None."""
+        if job.status is not JobStatus.QUEUED or job.sent_at is not None:
+            return None
+        return await self._store.place(job)
 
     async def _known(self, idempotency_key: str | None, digest: str) -> Job | None:
         job = await self._store.with_key(idempotency_key) if idempotency_key else None
@@ -262,14 +298,18 @@ class JobService:
     async def _record(
         self,
         request: GenerationRequest | TrainingRequest,
-        order: Order,
+        plan: Plan,
         idempotency_key: str | None,
         digest: str,
         *,
         sent: bool,
-        warnings: tuple[str, ...] = (),
+        begun: bool,
     ) -> tuple[Job, bool]:
-        """The job on disk, and whether it is new; an identical request under the same key joins it."""
+        """The job on disk, and whether it is new; an identical request under the same key joins it.
+
+        `begun` says that this process goes on with it at once, `sent` that it is recorded as sent already.
+        """
+        order = await self._long_inputs.set_aside(plan.order)
         now = self._clock.now()
         job = Job(
             id=uuid.uuid4().hex,
@@ -278,14 +318,15 @@ class JobService:
             created_at=now,
             updated_at=now,
             deadline=life.deadline_to_end(order.kind, now),
-            due_at=now + life.LEASE if sent or order.kind is JobKind.TRAINING else now,
+            due_at=now + life.LEASE if begun else now,
             sent_at=now if sent else None,
             idempotency_key=idempotency_key,
             request_digest=digest if idempotency_key else None,
             dataset_id=order.training_set,
             webhook_url=request.webhook.url if request.webhook else None,
             webhook_events=request.webhook.events if request.webhook else (),
-            warnings=warnings,
+            warnings=plan.warnings,
+            passed_over=plan.passed_over,
         )
         if not sent:
             job = replace(job, deadline=life.deadline_to_be_sent(job))
@@ -342,7 +383,7 @@ class JobService:
 
     async def _training_elsewhere(self, training_id: str) -> Job:
         try:
-            report = await self._provider.fetch(JobKind.TRAINING, training_id)
+            report = await self._providers.default.fetch(Run(JobKind.TRAINING, training_id))
         except ProviderRefusedError as exc:
             if exc.upstream_status == 404:
                 raise JobNotFoundError(training_id) from exc
@@ -352,7 +393,7 @@ class JobService:
         unknown = Job(
             id=training_id,
             order=Order(
-                provider=self._provider.name,
+                provider=self._providers.default.name,
                 kind=JobKind.TRAINING,
                 model="",
                 version=report.version,
@@ -373,7 +414,7 @@ class JobService:
 def failed_error(job: Job) -> JobFailedError:
     """The error that tells a waiting caller how `job` ended."""
     failure = job.failure or Failure(FailureCode.CANCELED, "The job was canceled.")
-    return JobFailedError(job.id, failure.code.value, failure.detail)
+    return JobFailedError(job.id, failure.code.value, failure.detail, failure.provider_details)
 
 
 def _is_settled(job: Job, *, until_ended: bool) -> bool:

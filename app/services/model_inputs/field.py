@@ -102,6 +102,8 @@ class InputField:
                 return f"{place}{shown} is too low for {model}; it takes {self._range()}."
             case "maximum" | "exclusiveMaximum":
                 return f"{place}{shown} is too high for {model}; it takes {self._range()}."
+            case "multipleOf":
+                return f"{place}{shown} is not possible with {model}; it takes {self._range()}."
             case "format":
                 return f"{place}{shown} is not an address; {model} takes an http(s) or data: URL."
             case rule:
@@ -109,9 +111,14 @@ class InputField:
 
     def _range(self) -> str:
         low, high = (None if bound is None else _plain(bound) for bound in self.bounds)
-        if low is None:
-            return f"at most {high}"
-        return f"{low} or more" if high is None else f"{low} to {high}"
+        step = number(self.rules.get("multipleOf"))
+        steps = "" if step is None else f"multiples of {_plain(step)}"
+        if low is None and high is None:
+            return steps
+        if low is None or high is None:
+            span = f"at most {high}" if low is None else f"{low} or more"
+            return f"{steps}, {span}" if steps else span
+        return f"{steps} from {low} to {high}" if steps else f"{low} to {high}"
 
 
 def compiled(rules: Mapping[str, JsonValue]) -> "Validator":

@@ -31,7 +31,8 @@ _MODEL_NAMES = {
     "num_inference_steps": ("num_inference_steps", "steps"),
     "extra_lora": ("extra_lora", "lora_weights"),
 }
-_TRAINER_NAMES = {"steps": ("steps", "training_steps", "max_train_steps")}
+_SAME_FORMAT = {"jpg": "jpeg", "jpeg": "jpg"}
+_TRAINER_NAMES = {"steps": ("steps", "training_steps", "max_train_steps", "iterations")}
 _TRIGGER_NAMES = ("trigger_word", "instance_prompt")
 
 
@@ -94,12 +95,14 @@ def fit_generation(
     schema: InputSchema,
     *,
     flavour: str | None = None,
+    as_given: bool = False,
     choose_seed: Callable[[], int] = _random_seed,
 ) -> Fitted:
     """The input that makes `request`; `flavour` is `dev` or `schnell` for models that can be both.
 
-    Our defaults are sent only where the model takes them. Raises `InvalidRequestError` with the caller's
-    own field names for values that the model does not allow.
+    Our defaults are sent only where the model takes them, and with `as_given` not at all: what the caller
+    left out is then the model's own choice, and a side is not rounded but refused. Raises
+    `InvalidRequestError` with the caller's own field names for values that the model does not allow.
     """
     given = _given(request.options)
     draft = _Draft(schema)
@@ -114,7 +117,7 @@ def fit_generation(
         if name in SIZE_NAMES:
             continue
         _take(name, value, given, draft)
-    size = fit_size(given, schema)
+    size = fit_size(given, schema, as_given=as_given)
     draft.ignored += [name for name in size.ignored if name not in draft.ignored]
     draft.errors += size.errors
     for name in size.ignored:
@@ -123,7 +126,7 @@ def fit_generation(
         draft.put(name, value)
 
     schnell = flavour == "schnell" or draft.input.get("model") == "schnell"
-    for name, value in _GENERATION_DEFAULTS.items():
+    for name, value in {} if as_given else _GENERATION_DEFAULTS.items():
         target = schema.first_of(*_MODEL_NAMES.get(name, (name,)))
         default = _SCHNELL_STEPS if schnell and name == "num_inference_steps" else value
         if target is None or name in given or target in given:
@@ -157,6 +160,8 @@ def _take(name: str, value: JsonValue, given: Mapping[str, JsonValue], draft: _D
     if target is None or target in draft.input or name == "seed" or (target != name and target in given):
         draft.ignored.append(name)
         return
+    if name == "output_format" and value not in schema.enum(target):
+        value = _SAME_FORMAT.get(str(value), value)
     draft.put(target, value, said_as=name)
 
 
@@ -180,11 +185,12 @@ def _seed(given: int | None, draft: _Draft, choose_seed: Callable[[], int]) -> i
     return seed
 
 
-def fit_training(request: TrainingRequest, schema: InputSchema) -> Fitted:
+def fit_training(request: TrainingRequest, schema: InputSchema, *, as_given: bool = False) -> Fitted:
     """The input that trains `request`, without its secrets and without an archive still to be uploaded.
 
     Nothing is dropped silently, since a training costs money: an option that the trainer does not have,
-    or that it does not allow, raises `InvalidRequestError`.
+    or that it does not allow, raises `InvalidRequestError`. With `as_given`, steps that the caller left out
+    are the trainer's own choice.
     """
     given = _given(request.options)
     draft = _Draft(schema)
@@ -204,6 +210,7 @@ def fit_training(request: TrainingRequest, schema: InputSchema) -> Fitted:
     steps = schema.first_of(*_TRAINER_NAMES["steps"])
     if (
         steps is not None
+        and not as_given
         and "steps" not in given
         and steps not in given
         and schema.takes(steps, DEFAULT_STEPS)

@@ -11,6 +11,8 @@ from app.services.model_inputs.field import InputField, quoted
 from app.services.model_inputs.schema import InputSchema
 
 DEFAULT_SIDE = 512
+LEAST_SIDE, MOST_SIDE = 256, 1440
+"""What can be asked of models that know no sides, only ratios: FLUX's own range where it takes sides."""
 
 SIZE_NAMES = ("width", "height")
 CUSTOM = "custom"
@@ -42,10 +44,11 @@ class Size:
     errors: tuple[FieldError, ...] = ()
 
 
-def fit_size(given: Mapping[str, JsonValue], schema: InputSchema) -> Size:
+def fit_size(given: Mapping[str, JsonValue], schema: InputSchema, *, as_given: bool = False) -> Size:
     """What the model is told about the size, from all the options that the caller gave.
 
-    `aspect_ratio`, `megapixels` and `resolution` that the caller gave are not repeated in the answer.
+    `aspect_ratio`, `megapixels` and `resolution` that the caller gave are not repeated in the answer. With
+    `as_given`, a side that the caller left out is the model's own choice, and none is rounded.
     """
     asked = tuple(name for name in SIZE_NAMES if name in given)
     sides: dict[str, int] = {}
@@ -65,7 +68,7 @@ def fit_size(given: Mapping[str, JsonValue], schema: InputSchema) -> Size:
     from_picture = any(name in given and schema.has(name) for name in _STARTING_PICTURES)
     if ratio is not None and ratio != CUSTOM:
         return Size({}, ignored=asked)
-    if ratio is None and not asked and (area_given or from_picture):
+    if ratio is None and not asked and (area_given or from_picture or as_given):
         return Size({})
     if from_picture and schema.has("aspect_ratio") and schema.has("prompt_strength"):
         # FLUX takes the size of the picture that it starts from and reads no other.
@@ -74,10 +77,28 @@ def fit_size(given: Mapping[str, JsonValue], schema: InputSchema) -> Size:
     if takes_sides and (not schema.has("aspect_ratio") or CUSTOM in schema.enum("aspect_ratio")):
         if ratio is None and not asked and any(_complaint(name, sides[name], schema) for name in SIZE_NAMES):
             return Size({})  # Our default is no size of this model's: it knows a better one.
+        if as_given:
+            return _as_asked(sides, asked, schema)
         return _by_sides(sides, asked, schema, superseded=area_name if area_given and asked else None)
     if not schema.has("aspect_ratio") or ratio == CUSTOM:
         return Size({}, ignored=asked)
+    beyond = tuple(
+        FieldError(name, f"{sides[name]} is too {word}; {LEAST_SIDE} to {MOST_SIDE} is allowed.")
+        for name in asked
+        if (word := "small" if sides[name] < LEAST_SIDE else "large" if sides[name] > MOST_SIDE else "")
+    )
+    if beyond:
+        return Size({}, errors=beyond)
     return _by_ratio(sides, asked, schema, area_name, area_given=area_given)
+
+
+def _as_asked(sides: Mapping[str, int], asked: tuple[str, ...], schema: InputSchema) -> Size:
+    complaints = {name: schema.complaint(name, sides[name]) for name in asked}
+    errors = tuple(FieldError(name, complaint) for name, complaint in complaints.items() if complaint)
+    size: dict[str, JsonValue] = {} if errors else {name: sides[name] for name in asked}
+    if size and CUSTOM in schema.enum("aspect_ratio"):
+        size["aspect_ratio"] = CUSTOM
+    return Size(size, errors=errors)
 
 
 def _by_sides(

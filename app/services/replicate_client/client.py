@@ -20,19 +20,32 @@ from app.errors import (
     ProviderRefusedError,
     ProviderUnavailableError,
 )
-from app.models import FailureCode, GenerationRequest, JobKind, JsonValue, Order, TrainingRequest
+from app.models import (
+    NO_LIMITS,
+    FailureCode,
+    GenerationRequest,
+    JobKind,
+    JsonValue,
+    Limits,
+    Order,
+    Run,
+    TrainingRequest,
+)
 from app.services.images.recently_used import RecentlyUsed
 from app.services.model_inputs import fit_generation, fit_training, in_todays_words
 from app.services.provider import ModelInfo, Report, WebhookNews
+from app.services.provider_wire.downloads import Downloads
 from app.services.replicate_client import listing
 from app.services.replicate_client.catalogue import Catalogue, RunnableModel
-from app.services.replicate_client.downloads import Downloads
 from app.services.replicate_client.reports import report_of
 from app.services.replicate_client.time_limits import TimeLimits
 from app.services.replicate_client.training_files import is_there, uploaded
 from app.services.replicate_client.training_orders import destination_for, made_ready
 from app.services.replicate_client.wire import Wire
 from app.signing import is_secret
+
+DELIVERY_HOSTS = re.compile(r"(?:.+\.)?replicate\.delivery", re.ASCII)
+"""Where finished pictures lie."""
 
 _FLAVOURS = {"dev": "black-forest-labs/flux-dev", "schnell": "black-forest-labs/flux-schnell"}
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
@@ -52,6 +65,8 @@ class ReplicateClient:
     """
 
     name = "replicate"
+    settled_after = (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=10))
+    signs_webhooks = True
 
     def __init__(
         self,
@@ -79,8 +94,12 @@ class ReplicateClient:
             limits=limits,
         )
         self._catalogue = Catalogue(wire=self._wire, clock=clock)
-        self._downloads = Downloads(transport=transport, base_url=self._wire.base_url)
+        self._downloads = Downloads(transport=transport, base_url=self._wire.base_url, allowed=DELIVERY_HOSTS)
         self._results_seen: RecentlyUsed[str, bool] = RecentlyUsed(_RESULTS_REMEMBERED, weigh=lambda _: 1)
+
+    def limits(self, model: str) -> Limits:
+        """None: Replicate says by itself when it wants to be asked later."""
+        return NO_LIMITS
 
     def forget_model(self, name: str) -> None:
         """Look `owner/name` up anew when it is next used."""
@@ -184,9 +203,9 @@ class ReplicateClient:
             run, order.kind, self._wire.scrub, expected_outputs=order.expected_outputs, secrets=hidden
         )
 
-    async def fetch(self, kind: JobKind, upstream_id: str) -> Report:
+    async def fetch(self, run: Run) -> Report:
         """What the run looks like now; `ProviderRefusedError` with status 404 where there is none."""
-        return self._read(await self._wire.get(_path(kind, upstream_id)), kind)
+        return self._read(await self._wire.get(_path(run)), run.kind)
 
     async def sweep(self, kind: JobKind, *, since: datetime) -> dict[str, Report]:
         """All runs made since then, by our clock, a hundred a call; the newest two thousand at most."""
@@ -202,19 +221,19 @@ class ReplicateClient:
         """
         return await listing.find(self._wire, order, since=since, exclude=exclude)
 
-    async def cancel(self, kind: JobKind, upstream_id: str) -> Report:
+    async def cancel(self, run: Run) -> Report:
         """Stop the run; the answer says how it really stands."""
-        path = _path(kind, upstream_id)
+        path = _path(run)
         try:
             answer = await self._wire.post_again(f"{path}/cancel")
         except ProviderRefusedError as exc:
             if exc.upstream_status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED):
                 raise
             # What cannot be canceled has ended, as a rule; how, its own address tells.
-            return await self.fetch(kind, upstream_id)
+            return await self.fetch(run)
         if isinstance(answer, dict) and "id" in answer:
-            return self._read(answer, kind)
-        return await self.fetch(kind, upstream_id)
+            return self._read(answer, run.kind)
+        return await self.fetch(run)
 
     def download(self, url: str) -> AsyncIterator[bytes]:
         """The bytes of a finished picture, ordinary ones in one piece. Raises `DownloadError`."""
@@ -274,12 +293,12 @@ class ReplicateClient:
             self.forget_model(report.result.version.partition(":")[0])
 
 
-def _path(kind: JobKind, upstream_id: str) -> str:
+def _path(run: Run) -> str:
     """Where a run is found. The `urls` it carries are not followed: a new training's point elsewhere."""
-    if not _RUN_ID.fullmatch(upstream_id):
+    if not _RUN_ID.fullmatch(run.id):
         raise ProviderRefusedError(
-            f"Replicate has no run {upstream_id[:100]!r}.",
+            f"Replicate has no run {run.id[:100]!r}.",
             failure_code=FailureCode.PROVIDER_REFUSED,
             upstream_status=HTTPStatus.NOT_FOUND,
         )
-    return f"{listing.PATHS[kind]}/{upstream_id}"
+    return f"{listing.PATHS[run.kind]}/{run.id}"

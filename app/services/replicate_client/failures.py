@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.models import Failure, FailureCode
-from app.services.replicate_client.secrecy import Scrubber
+from app.services.provider_wire.secrecy import Scrubber
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from pydantic_core import to_json
 
 from app.models import JsonValue
 from app.services.images.recently_used import RecentlyUsed
-from app.services.replicate_client.time_limits import CallLimit
-from app.services.replicate_client.transport import TransportFault
+from app.services.provider_wire.faults import TransportFault
+from app.services.provider_wire.sending import send_once
+from app.services.provider_wire.time_limits import CallLimit
 
 if TYPE_CHECKING:
     from replicate import AsyncReplicate
@@ -84,26 +85,13 @@ class OfficialApi:
         """The answer to a POST that is sent once, with the package's headers and past its machinery."""
         if self._api is None:
             await self._load()
-        # Past the client, which would look for cookies, redirects and credentials.
         request = httpx.Request(
             "POST",
             self._address(path),
             content=to_json(body),
             headers={**self._headers, **_TAKEN, **headers},
-            extensions={"timeout": limit.timeout.as_dict()},
         )
-        try:
-            async with asyncio.timeout(limit.total_seconds):
-                response = await self._transport.handle_async_request(request)
-                try:
-                    await response.aread()
-                except BaseException:
-                    await response.aclose()
-                    raise
-                return response
-        except Exception as exc:
-            # Whatever it was, even a mistake of ours: the request may have left.
-            raise TransportFault(exc) from exc
+        return await send_once(self._transport, request, limit)
 
     def _address(self, path: str) -> httpx.URL:
         # A model is asked again and again, and reading an address takes 60 us.

@@ -1,18 +1,16 @@
 """What Replicate's error answers mean: the one place where its statuses become our errors."""
 
-import json
-import math
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import httpx
 
 from app.errors import FieldError, ProviderRefusedError
 from app.models import FailureCode
-from app.services.replicate_client.secrecy import Scrubber
+from app.services.provider_wire.answers import json_of, pause_of, retry_after_header
+from app.services.provider_wire.secrecy import Scrubber
 
 TOKEN_REFUSED = "Replicate refused the service's API token. Set a valid REPLICATE_API_TOKEN."  # noqa: S105
 NO_TOKEN = "Set REPLICATE_API_TOKEN, or SANDBOX=on to try the service without one."  # noqa: S105
@@ -20,7 +18,6 @@ _NO_MORE_WORK = (
     "Replicate takes no more work from this service at present."
     " Its operator has to look at the Replicate account."
 )
-_LONGEST_PAUSE = timedelta(minutes=5)
 _RESETS_IN = re.compile(r"resets in ~(\d+)\s*s", re.IGNORECASE)
 _REQUIRED = re.compile(r"^(\w+) is required$")
 
@@ -33,15 +30,6 @@ _SENTENCES: dict[int, str] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The upload is larger than Replicate takes.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "Replicate refused the input.",
 }
-
-
-def json_of(response: httpx.Response) -> object:
-    """The answer's body, or None where it is no JSON."""
-    try:
-        parsed: object = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return None
-    return parsed
 
 
 def refusal(response: httpx.Response, scrub: Scrubber, secrets: Iterable[str] = ()) -> ProviderRefusedError:
@@ -79,30 +67,11 @@ def retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
 
     It is said in a header (seconds or a date), in the body's `retry_after`, or only in its sentence.
     """
-    seconds = _from_header(response.headers.get("retry-after"), now)
+    seconds = retry_after_header(response, now)
     if seconds is None:
         body = json_of(response)
-        members = body if isinstance(body, dict) else {}
-        seconds = _from_body(members)
-    if seconds is None or not math.isfinite(seconds):
-        return None
-    return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_PAUSE.total_seconds()))
-
-
-def _from_header(value: str | None, now: datetime) -> float | None:
-    if value is None:
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - now).total_seconds()
+        seconds = _from_body(body if isinstance(body, dict) else {})
+    return pause_of(seconds)
 
 
 def _from_body(members: dict[str, object]) -> float | None:

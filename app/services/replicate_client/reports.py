@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from app.models import Failure, FailureCode, JobKind, JobStatus, Progress, TrainingResult
 from app.services.provider import Report
+from app.services.provider_wire.secrecy import Scrubber, secrets_in
 from app.services.replicate_client.failures import failure_of
-from app.services.replicate_client.secrecy import Scrubber, secrets_in
 from app.services.training_log import read_progress
 
 _STATUSES = {

@@ -1,51 +1,27 @@
-"""How long calls to Replicate may take: between two bytes, and altogether."""
+"""How long calls to Replicate may take, and how long those that failed are repeated."""
 
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
-import httpx
+from app.services.provider_wire.time_limits import SLOWEST_LINE, CallLimit
 
-_CONNECT_SECONDS = 5
-_POOL_SECONDS = 10
-_WRITE_SECONDS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class CallLimit:
-    """The longest silence, and an end for answers that trickle in and are never silent.
-
-    `total_seconds` counts everything: the wait for a connection, the request and the whole answer.
-    """
-
-    read_seconds: float
-    total_seconds: float
-
-    @property
-    def timeout(self) -> httpx.Timeout:
-        """What the HTTP client watches over; it knows no total."""
-        return httpx.Timeout(
-            connect=_CONNECT_SECONDS, pool=_POOL_SECONDS, write=_WRITE_SECONDS, read=self.read_seconds
-        )
-
-    def within(self, seconds: float) -> Self:
-        """This limit where no more than `seconds` are left."""
-        return replace(self, total_seconds=min(self.total_seconds, seconds))
+_ANSWER = CallLimit(30, 60)
+_LOOKUP = CallLimit(10, 10)
+_UPLOAD = CallLimit(120, 120)
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
     """The limits of each kind of call, and how long a call that failed is repeated."""
 
-    answer: CallLimit = CallLimit(30, 60)
+    answer: CallLimit = _ANSWER
     give_up_seconds: float = 60
-    lookup: CallLimit = CallLimit(10, 10)
+    lookup: CallLimit = _LOOKUP
     lookup_give_up_seconds: float = 15
     """Somebody waits for what is looked up, and as a rule for two of them, one after the other."""
     silence_beyond_wait_seconds: float = 10
     beyond_wait_seconds: float = 20
-    upload: CallLimit = CallLimit(120, 120)
-    upload_bytes_per_second: float = 125_000
-    """A megabit: the slowest line that an upload is finished on."""
+    upload: CallLimit = _UPLOAD
+    upload_bytes_per_second: float = SLOWEST_LINE
 
     def create(self, wait_seconds: int | None) -> CallLimit:
         """The limit of an order that Replicate answers when it is done, or after `wait_seconds`."""
@@ -57,5 +33,4 @@ class TimeLimits:
 
     def upload_of(self, size_bytes: int) -> CallLimit:
         """The limit of an upload; its total grows with the size."""
-        seconds = size_bytes / self.upload_bytes_per_second
-        return replace(self.upload, total_seconds=self.upload.total_seconds + seconds)
+        return self.upload.with_body(size_bytes, bytes_per_second=self.upload_bytes_per_second)

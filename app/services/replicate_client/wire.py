@@ -1,7 +1,6 @@
 """Calls to Replicate: which may be repeated, how long they may take, and what becomes of a fault."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -18,21 +17,18 @@ from app.errors import (
     ProviderUnavailableError,
 )
 from app.models import FailureCode, JsonValue
+from app.services.provider_wire.answers import is_passing, json_of
+from app.services.provider_wire.faults import TransportFault, is_transport_fault
+from app.services.provider_wire.patience import PassingFault, Patience
+from app.services.provider_wire.secrecy import Scrubber
 from app.services.replicate_client.multipart import file_upload
 from app.services.replicate_client.official import OfficialApi
-from app.services.replicate_client.refusals import NO_TOKEN, TOKEN_REFUSED, json_of, refusal, retry_after
-from app.services.replicate_client.secrecy import Scrubber
+from app.services.replicate_client.refusals import NO_TOKEN, TOKEN_REFUSED, refusal, retry_after
 from app.services.replicate_client.their_clock import TheirClock
 from app.services.replicate_client.time_limits import TimeLimits
-from app.services.replicate_client.transport import TransportFault, is_transport_fault
-
-_log = logging.getLogger(__name__)
 
 _LONGEST_WAIT = 60
 """Replicate keeps a create waiting for a minute at most."""
-_ATTEMPTS = 4
-_FIRST_BACKOFF_SECONDS = 0.5
-_LONGEST_BACKOFF_SECONDS = 20.0
 _UNREACHABLE = "Replicate cannot be reached at the moment."
 _BUSY = "Replicate is busy and asks to be called again later."
 
@@ -57,7 +53,7 @@ class Wire:
         self._http = http
         self._token = token
         self._clock = clock
-        self._jitter = jitter
+        self._patience = Patience(clock=clock, jitter=jitter)
         self._limits = limits or TimeLimits()
         self._official = OfficialApi(http=http, transport=transport, token=token or "", base_url=base_url)
         self._paused_until: datetime | None = None
@@ -174,35 +170,30 @@ class Wire:
     ) -> object:
         """What `send` is answered; it is told how many seconds are left."""
         self._check_token()
-        give_up_at = self._clock.now() + timedelta(seconds=give_up_seconds)
-        attempt = 0
-        while True:
-            attempt += 1
-            fault, pause = _UNREACHABLE, None
+
+        async def ask(left: float) -> object:
             try:
-                answer = await send((give_up_at - self._clock.now()).total_seconds())
+                answer = await send(left)
             except TransportFault as exc:
-                reason = str(exc)
-            else:
-                if answer.is_success:
-                    self.their_clock.learn(answer)
-                    parsed = json_of(answer)
-                    if parsed is not None or not answer.content:
-                        return parsed
-                    fault, reason = "Replicate gave an answer that is not JSON.", "no JSON"
-                elif not _is_passing(answer.status_code):
-                    raise refusal(answer, self.scrub)
-                else:
-                    pause = retry_after(answer, self.their_clock.now())
-                    fault = _BUSY if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS else _UNREACHABLE
-                    reason = f"status {answer.status_code}"
-            backoff = self._jitter() * min(_FIRST_BACKOFF_SECONDS * 2**attempt, _LONGEST_BACKOFF_SECONDS)
-            seconds = max(backoff, pause.total_seconds()) if pause else backoff
-            late = self._clock.now() + timedelta(seconds=seconds) >= give_up_at
-            if attempt == _ATTEMPTS or seconds > _LONGEST_BACKOFF_SECONDS or late:
-                raise ProviderUnavailableError(fault, retry_after=pause)
-            _log.info("%s: %s, attempt %d of %d", what, reason, attempt, _ATTEMPTS)
-            await self._clock.sleep(seconds)
+                raise PassingFault(_UNREACHABLE, reason=str(exc)) from exc
+            return self._answered(answer)
+
+        return await self._patience.repeated(what, ask, give_up_seconds=give_up_seconds)
+
+    def _answered(self, answer: httpx.Response) -> object:
+        if answer.is_success:
+            self.their_clock.learn(answer)
+            parsed = json_of(answer)
+            if parsed is None and answer.content:
+                raise PassingFault("Replicate gave an answer that is not JSON.", reason="no JSON")
+            return parsed
+        if not is_passing(answer.status_code):
+            raise refusal(answer, self.scrub)
+        raise PassingFault(
+            _BUSY if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS else _UNREACHABLE,
+            reason=f"status {answer.status_code}",
+            pause=retry_after(answer, self.their_clock.now()),
+        )
 
     def _check_token(self) -> None:
         if not self._token:
@@ -218,14 +209,6 @@ class Wire:
         if rest > timedelta(0):
             raise ProviderUnavailableError(_BUSY, retry_after=rest)
         self._paused_until = None
-
-
-def _is_passing(status: int) -> bool:
-    """Whether the same request may well be answered a moment later."""
-    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in (
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.REQUEST_TIMEOUT,
-    )
 
 
 def _token_error(detail: str) -> ProviderRefusedError:

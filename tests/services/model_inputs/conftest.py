@@ -60,9 +60,16 @@ def generate(schema: SchemaOf) -> Fit:
         seed: int | None = None,
         flavour: str | None = None,
         model: str = "owner/model",
+        as_given: bool = False,
     ) -> Fitted:
         request = GenerationRequest(prompt="a photo of TOK", seed=seed, options=options)
-        return fit_generation(request, schema(fields, model=model), flavour=flavour, choose_seed=lambda: 7)
+        return fit_generation(
+            request,
+            schema(fields, model=model),
+            flavour=flavour,
+            as_given=as_given,
+            choose_seed=lambda: 7,
+        )
 
     return fit
 
@@ -76,6 +83,7 @@ def train(schema: SchemaOf) -> Fit:
         url: str | None = None,
         secrets: dict[str, str] | None = None,
         required: tuple[str, ...] = (),
+        as_given: bool = False,
     ) -> Fitted:
         request = TrainingRequest(
             trigger_word="TOK",
@@ -84,6 +92,8 @@ def train(schema: SchemaOf) -> Fit:
             options=options,
             secrets=secrets,
         )
-        return fit_training(request, schema(fields, required, "ostris/flux-dev-lora-trainer"))
+        return fit_training(
+            request, schema(fields, required, "ostris/flux-dev-lora-trainer"), as_given=as_given
+        )
 
     return fit

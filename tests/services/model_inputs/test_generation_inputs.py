@@ -216,3 +216,26 @@ def test_a_flavour_is_chosen_where_the_model_has_flavours(
     fitted = generate(fields, options, flavour=flavour)
     assert fitted.input.get("model") == model
     assert fitted.input["num_inference_steps"] == steps
+
+
+@pytest.mark.parametrize(
+    ("formats", "given", "sent"),
+    [
+        (["jpeg", "png"], "jpg", "jpeg"),
+        (["webp", "jpg", "png"], "jpeg", "jpg"),
+        (["jpg", "jpeg"], "jpeg", "jpeg"),
+        (["jpeg", "png"], "png", "png"),
+    ],
+)
+def test_a_format_is_spelled_as_the_model_spells_it(
+    generate: Fit, formats: list[JsonValue], given: str, sent: str
+) -> None:
+    fields: Fields = {"prompt": PROMPT, "output_format": {"enum": formats}}
+    assert generate(fields, {"output_format": given}).input["output_format"] == sent
+
+
+@pytest.mark.parametrize("fields", [FLUX_DEV, FINE_TUNE, FLUX_PRO, KONTEXT, FLUX_2, SDXL])
+def test_what_was_left_out_may_be_left_to_the_model(generate: Fit, fields: Fields) -> None:
+    fitted = generate(fields, as_given=True)
+    assert fitted.input.keys() <= {"prompt", "seed"}
+    assert fitted.expected_outputs == 1

@@ -83,3 +83,46 @@ def test_a_model_too_large_for_our_default_size_keeps_its_own(generate: Fit) -> 
             generate(fields, {"height": 512})
     custom = {**FINE_TUNE, "width": large, "height": large}
     assert generate(custom, {"aspect_ratio": "custom"}).input["width"] == 1024
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "expected"),
+    [
+        (SDXL, {"width": 768}, {"width": 768}),
+        (FLUX_PRO, {"width": 512}, {"width": 512, "aspect_ratio": "custom"}),
+        (KONTEXT, {"width": 1024}, {"aspect_ratio": "2:1"}),
+        (FLUX_DEV, {"aspect_ratio": "16:9"}, {"aspect_ratio": "16:9"}),
+    ],
+)
+def test_a_side_that_was_left_out_may_be_left_to_the_model(
+    generate: Fit, fields: Fields, options: dict[str, JsonValue], expected: dict[str, JsonValue]
+) -> None:
+    fitted = generate(fields, options, as_given=True)
+    assert {name: value for name, value in fitted.input.items() if name not in ("prompt", "seed")} == expected
+
+
+@pytest.mark.parametrize(
+    ("bounds", "side", "message"),
+    [
+        (
+            {"minimum": 256, "maximum": 1440},
+            99,
+            "99 is too low for owner/model; it takes multiples of 32 from 256 to 1440.",
+        ),
+        (
+            {"minimum": 256, "maximum": 1440},
+            500,
+            "500 is not possible with owner/model; it takes multiples of 32 from 256 to 1440.",
+        ),
+        ({"minimum": 64}, 99, "99 is not possible with owner/model; it takes multiples of 32, 64 or more."),
+        ({"maximum": 512}, 600, "600 is too high for owner/model; it takes multiples of 32, at most 512."),
+        ({}, 99, "99 is not possible with owner/model; it takes multiples of 32."),
+    ],
+)
+def test_a_side_that_must_not_be_rounded_is_refused(
+    generate: Fit, bounds: dict[str, JsonValue], side: int, message: str
+) -> None:
+    rules: dict[str, JsonValue] = {"type": "integer", "multipleOf": 32, **bounds}
+    with pytest.raises(InvalidRequestError) as refused:
+        generate({"prompt": PROMPT, "width": rules, "height": rules}, {"width": side}, as_given=True)
+    assert [(error.field, error.message) for error in refused.value.errors] == [("width", message)]

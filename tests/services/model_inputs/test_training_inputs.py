@@ -116,3 +116,13 @@ def test_two_names_for_the_steps_contradict_each_other(train: Fit) -> None:
 def test_a_model_without_pictures_to_learn_from_is_no_trainer(train: Fit) -> None:
     with pytest.raises(InvalidRequestError, match="it is not a trainer"):
         train({"prompt": PROMPT})
+
+
+def test_steps_that_were_left_out_may_be_left_to_the_trainer(train: Fit) -> None:
+    url = "https://a.example/pictures.zip"
+    assert train(TRAINER, url=url, as_given=True).input == {"input_images": url, "trigger_word": "TOK"}
+
+
+def test_steps_may_be_called_iterations(train: Fit) -> None:
+    fields = {"input_images": ADDRESS, "iterations": COUNT}
+    assert train(fields, {"steps": 4}, url="https://a.example/pictures.zip").input["iterations"] == 4

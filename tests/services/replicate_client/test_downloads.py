@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from app.errors import DownloadError
+from app.services.provider_wire.downloads import Downloads
 from app.services.replicate_client import ReplicateClient
-from app.services.replicate_client.downloads import Downloads
+from app.services.replicate_client.client import DELIVERY_HOSTS
 from tests.services.replicate_client.conftest import Build
 from tests.services.replicate_client.scripted import BASE_URL, Upstream
 
@@ -115,7 +116,9 @@ async def test_a_picture_has_a_largest_size(
 
     content = PICTURE if announced else body()
     upstream.on(f"GET {URL}", lambda request: httpx.Response(200, content=content))
-    downloads = Downloads(transport=transport, base_url=httpx.URL(BASE_URL), most_bytes=len(PICTURE) - 1)
+    downloads = Downloads(
+        transport=transport, base_url=httpx.URL(BASE_URL), allowed=DELIVERY_HOSTS, most_bytes=len(PICTURE) - 1
+    )
     with pytest.raises(DownloadError, match="larger than") as caught:
         [piece async for piece in downloads.download(URL)]
     assert caught.value.gone
@@ -129,7 +132,9 @@ async def test_a_picture_that_never_ends_is_given_up(
         await asyncio.Event().wait()
 
     upstream.on(f"GET {URL}", lambda request: httpx.Response(200, content=body()))
-    downloads = Downloads(transport=transport, base_url=httpx.URL(BASE_URL), most_seconds=0.01)
+    downloads = Downloads(
+        transport=transport, base_url=httpx.URL(BASE_URL), allowed=DELIVERY_HOSTS, most_seconds=0.01
+    )
     with pytest.raises(DownloadError, match="did not arrive in time") as caught:
         [piece async for piece in downloads.download(URL)]
     assert not caught.value.gone
@@ -163,7 +168,9 @@ async def test_a_broken_data_address_is_no_picture(client: ReplicateClient, url:
 
 @pytest.mark.parametrize("size", [11, 2000])
 async def test_a_data_address_has_a_largest_size(transport: httpx.AsyncBaseTransport, size: int) -> None:
-    downloads = Downloads(transport=transport, base_url=httpx.URL(BASE_URL), most_bytes=10)
+    downloads = Downloads(
+        transport=transport, base_url=httpx.URL(BASE_URL), allowed=DELIVERY_HOSTS, most_bytes=10
+    )
     url = f"data:image/png;base64,{base64.b64encode(bytes(size)).decode()}"
     with pytest.raises(DownloadError, match="larger than"):
         [piece async for piece in downloads.download(url)]

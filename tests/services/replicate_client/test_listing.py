@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from app.errors import ProviderUnavailableError
-from app.models import JobKind, JobStatus
+from app.models import JobKind, JobStatus, Run
 from app.services.replicate_client import ReplicateClient
 from tests.services.replicate_client.listed import SINCE, date, listed, page, run
 from tests.services.replicate_client.scripted import BASE_URL, Upstream
@@ -63,7 +63,7 @@ async def test_a_sweep_is_by_replicates_clock(
         "GET /predictions", listed(run("new", 3 - skew), run("old", -60 - skew), headers=date(5 - skew))
     )
     upstream.on("GET /predictions/any", httpx.Response(200, json=run("any"), headers=date(-skew)))
-    await client.fetch(JobKind.GENERATION, "any")
+    await client.fetch(Run(JobKind.GENERATION, "any"))
     assert list(await client.sweep(JobKind.GENERATION, since=SINCE)) == ["new"]
     assert len(upstream.seen) == 2
 

@@ -18,7 +18,7 @@ from app.errors import (
     ProviderRefusedError,
     ProviderUnavailableError,
 )
-from app.models import FailureCode, GenerationRequest, JobKind, JobStatus, TrainingRequest
+from app.models import FailureCode, GenerationRequest, JobKind, JobStatus, Run, TrainingRequest
 from app.sandbox import Pace, SandboxTransport, create_sandbox
 from app.services.replicate_client import ReplicateClient
 from tests.services.replicate_client.conftest import Build
@@ -53,7 +53,7 @@ async def test_a_picture_is_ordered_made_and_fetched(client: ReplicateClient) ->
     assert len(report.outputs) == 2
     body = b"".join([piece async for piece in client.download(report.outputs[0])])
     assert Picture.open(io.BytesIO(body)).format == "PNG"
-    fetched = await client.fetch(JobKind.GENERATION, report.upstream_id)
+    fetched = await client.fetch(Run(JobKind.GENERATION, report.upstream_id))
     assert (fetched.status, len(fetched.outputs)) == (JobStatus.SUCCEEDED, 2)
     assert fetched.completed_at is not None
     swept = await client.sweep(JobKind.GENERATION, since=fetched.completed_at - timedelta(minutes=1))
@@ -89,7 +89,7 @@ async def test_a_fine_tune_is_trained_and_used(client: ReplicateClient, training
     order = await client.prepare(order, (await client.upload(training_set)).address)
     assert (order.destination, order.training_set) == ("sandbox/foxes", None)
     started = await client.create(order, wait=None, secrets={"hf_token": "hf_abcdefghijkl"})
-    done = await client.fetch(JobKind.TRAINING, started.upstream_id)
+    done = await client.fetch(Run(JobKind.TRAINING, started.upstream_id))
     assert done.status is JobStatus.SUCCEEDED
     assert done.result is not None
     assert done.logs is not None
@@ -108,7 +108,7 @@ async def test_a_fine_tune_is_trained_and_used(client: ReplicateClient, training
 async def test_canceling_what_is_done_changes_nothing(client: ReplicateClient) -> None:
     order = await client.plan_generation(GenerationRequest("a red fox"))
     report = await client.create(order, wait=timedelta(seconds=5), secrets={})
-    canceled = await client.cancel(JobKind.GENERATION, report.upstream_id)
+    canceled = await client.cancel(Run(JobKind.GENERATION, report.upstream_id))
     assert canceled.status is JobStatus.SUCCEEDED
 
 
@@ -127,7 +127,7 @@ async def test_runs_that_fail_say_why(
 ) -> None:
     order = await client.plan_generation(GenerationRequest(f"a fox sandbox:{fault}"))
     started = await client.create(order, wait=None, secrets={})
-    report = await client.fetch(JobKind.GENERATION, started.upstream_id)
+    report = await client.fetch(Run(JobKind.GENERATION, started.upstream_id))
     assert report.failure is not None
     assert (report.status, report.failure.code, report.transient) == (status, code, transient)
 
@@ -136,7 +136,7 @@ async def test_a_run_with_withheld_pictures_succeeds_with_fewer(client: Replicat
     request = GenerationRequest("a fox sandbox:partly-moderated", options={"num_outputs": 3})
     order = await client.plan_generation(request)
     started = await client.create(order, wait=None, secrets={})
-    report = await client.fetch(JobKind.GENERATION, started.upstream_id)
+    report = await client.fetch(Run(JobKind.GENERATION, started.upstream_id))
     assert report.status is JobStatus.SUCCEEDED
     assert len(report.outputs) < order.expected_outputs
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.errors import InvalidRequestError, ModelNotFoundError, ProviderUnavailableError
-from app.models import GenerationRequest, JobKind, TrainingRequest
+from app.models import GenerationRequest, JobKind, Run, TrainingRequest
 from app.services.replicate_client import ReplicateClient
 from tests.services.replicate_client.conftest import Build
 from tests.services.replicate_client.scripted import (
@@ -141,7 +141,7 @@ async def test_a_new_version_is_used_at_once(client: ReplicateClient, upstream: 
     if by == "forget_model":
         client.forget_model("zoe/cat")
     elif by == "fetch":
-        await client.fetch(JobKind.TRAINING, "t1")
+        await client.fetch(Run(JobKind.TRAINING, "t1"))
     else:
         await client.sweep(JobKind.TRAINING, since=HastyClock().now())
     for _ in range(2):

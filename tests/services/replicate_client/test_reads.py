@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from app.errors import ProviderRefusedError, ProviderUnavailableError
-from app.models import FailureCode, JobKind, JobStatus
+from app.models import FailureCode, JobKind, JobStatus, Run
 from app.services.replicate_client import ReplicateClient
 from tests.services.replicate_client.scripted import RUN, HastyClock, Upstream
 
@@ -31,7 +31,7 @@ async def test_a_passing_fault_is_waited_out(
     client: ReplicateClient, upstream: Upstream, clock: HastyClock, fault: httpx.Response | Exception
 ) -> None:
     upstream.on(GET, fault, fault, httpx.Response(200, json=DONE))
-    report = await client.fetch(JobKind.GENERATION, "abc")
+    report = await client.fetch(Run(JobKind.GENERATION, "abc"))
     assert report.status is JobStatus.SUCCEEDED
     assert clock.slept == [1.0, 2.0]
 
@@ -41,7 +41,7 @@ async def test_a_lasting_fault_is_given_up(
 ) -> None:
     upstream.on(GET, httpx.Response(503, text="down"))
     with pytest.raises(ProviderUnavailableError):
-        await client.fetch(JobKind.GENERATION, "abc")
+        await client.fetch(Run(JobKind.GENERATION, "abc"))
     assert upstream.calls() == [GET] * 4
     assert clock.slept == [1.0, 2.0, 4.0]
 
@@ -55,7 +55,7 @@ async def test_a_short_pause_is_kept_and_a_long_one_handed_on(
         httpx.Response(429, headers={"Retry-After": "90"}),
     )
     with pytest.raises(ProviderUnavailableError) as caught:
-        await client.fetch(JobKind.GENERATION, "abc")
+        await client.fetch(Run(JobKind.GENERATION, "abc"))
     assert clock.slept == [12.0]
     assert caught.value.retry_after == timedelta(seconds=90)
 
@@ -69,14 +69,14 @@ async def test_slow_faults_do_not_add_up_to_minutes(
 
     upstream.on(GET, slow)
     with pytest.raises(ProviderUnavailableError):
-        await client.fetch(JobKind.GENERATION, "abc")
+        await client.fetch(Run(JobKind.GENERATION, "abc"))
     assert len(upstream.seen) == 2
 
 
 @pytest.mark.parametrize("upstream_id", ["abc", "../account", "a b", "", "a/b", "a?b"])
 async def test_an_unknown_run_is_a_refusal_with_404(client: ReplicateClient, upstream_id: str) -> None:
     with pytest.raises(ProviderRefusedError) as caught:
-        await client.fetch(JobKind.TRAINING, upstream_id)
+        await client.fetch(Run(JobKind.TRAINING, upstream_id))
     assert caught.value.upstream_status == 404
 
 
@@ -87,7 +87,7 @@ async def test_a_training_is_asked_for_under_trainings(client: ReplicateClient, 
         "urls": {"get": "https://api.replicate.com/v1/predictions/abc"},
     }
     upstream.on("GET /trainings/abc", httpx.Response(200, json=run))
-    assert (await client.fetch(JobKind.TRAINING, "abc")).status is JobStatus.PROCESSING
+    assert (await client.fetch(Run(JobKind.TRAINING, "abc"))).status is JobStatus.PROCESSING
 
 
 @pytest.mark.parametrize("answer", ["[]", "null", '{"status": "succeeded"}', ""])
@@ -96,12 +96,12 @@ async def test_an_answer_that_is_no_run_is_an_error(
 ) -> None:
     upstream.on(GET, httpx.Response(200, text=answer))
     with pytest.raises(ProviderUnavailableError):
-        await client.fetch(JobKind.GENERATION, "abc")
+        await client.fetch(Run(JobKind.GENERATION, "abc"))
 
 
 async def test_canceling_tells_how_the_run_stands(client: ReplicateClient, upstream: Upstream) -> None:
     upstream.on(CANCEL, httpx.Response(500), httpx.Response(200, json={**RUN, "status": "canceled"}))
-    report = await client.cancel(JobKind.GENERATION, "abc")
+    report = await client.cancel(Run(JobKind.GENERATION, "abc"))
     assert report.status is JobStatus.CANCELED
     assert upstream.calls() == [CANCEL, CANCEL]
 
@@ -119,7 +119,7 @@ async def test_canceling_what_has_ended_tells_how_it_ended(
     client: ReplicateClient, upstream: Upstream, answer: httpx.Response
 ) -> None:
     upstream.on(CANCEL, answer).on(GET, httpx.Response(200, json=DONE))
-    assert (await client.cancel(JobKind.GENERATION, "abc")).status is JobStatus.SUCCEEDED
+    assert (await client.cancel(Run(JobKind.GENERATION, "abc"))).status is JobStatus.SUCCEEDED
     assert upstream.calls() == [CANCEL, GET]
 
 
@@ -128,5 +128,5 @@ async def test_canceling_with_a_refused_token_is_an_error(
 ) -> None:
     upstream.on(CANCEL, httpx.Response(401))
     with pytest.raises(ProviderRefusedError) as caught:
-        await client.cancel(JobKind.GENERATION, "abc")
+        await client.cancel(Run(JobKind.GENERATION, "abc"))
     assert caught.value.failure_code == FailureCode.PROVIDER_TOKEN_REFUSED

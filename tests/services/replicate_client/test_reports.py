@@ -7,8 +7,8 @@ import pytest
 
 from app.models import FailureCode, JobKind, JobStatus, TrainingResult
 from app.services.provider import Report
+from app.services.provider_wire.secrecy import Scrubber
 from app.services.replicate_client.reports import report_of
-from app.services.replicate_client.secrecy import Scrubber
 from tests.services.replicate_client.scripted import RUN, TOKEN
 
 GENERATION, TRAINING = JobKind.GENERATION, JobKind.TRAINING

@@ -8,7 +8,7 @@ from app.errors import (
     ProviderError,
     ProviderRefusedError,
 )
-from app.models import FailureCode, JobKind
+from app.models import FailureCode, JobKind, Run
 from app.services.replicate_client import ReplicateClient
 from tests.services.replicate_client.conftest import Build
 from tests.services.replicate_client.scripted import (
@@ -38,7 +38,10 @@ async def test_without_a_usable_token_nothing_is_sent(
 ) -> None:
     monkeypatch.setenv("REPLICATE_API_TOKEN", "r8_of_somebody_else")
     client = build(token=token)
-    for call in (client.create(OFFICIAL, wait=None, secrets={}), client.fetch(JobKind.GENERATION, "abc")):
+    for call in (
+        client.create(OFFICIAL, wait=None, secrets={}),
+        client.fetch(Run(JobKind.GENERATION, "abc")),
+    ):
         with pytest.raises(ProviderRefusedError) as caught:
             await call
         assert caught.value.detail == sentence

@@ -14,8 +14,9 @@ import pytest
 from httpx_aiohttp import AiohttpTransport
 
 from app.errors import ProviderAnswerLostError, ProviderUnavailableError
-from app.models import GenerationRequest, JobKind
-from app.services.replicate_client.time_limits import CallLimit, TimeLimits
+from app.models import GenerationRequest, JobKind, Run
+from app.services.provider_wire.time_limits import CallLimit
+from app.services.replicate_client.time_limits import TimeLimits
 from tests.services.replicate_client.conftest import Build
 from tests.services.replicate_client.scripted import OFFICIAL, PINNED, HastyClock, Upstream
 
@@ -77,8 +78,8 @@ async def test_a_question_whose_answer_trickles_is_asked_again_and_then_given_up
     client = real_build(base_url=trickle, limits=LIMITS)
     async with asyncio.timeout(5):
         for attempt in (
-            client.fetch(JobKind.GENERATION, "abc"),
-            client.cancel(JobKind.GENERATION, "abc"),
+            client.fetch(Run(JobKind.GENERATION, "abc")),
+            client.cancel(Run(JobKind.GENERATION, "abc")),
             client.plan_generation(GenerationRequest("a cat")),
         ):
             with pytest.raises(ProviderUnavailableError):

@@ -1,8 +1,9 @@
-"""Finished pictures on their way home: from Replicate's own addresses only, and never with the token."""
+"""Finished pictures on their way home: from the provider's own addresses only, and never with a secret."""
 
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -11,9 +12,9 @@ from urllib.parse import unquote_to_bytes
 import httpx
 
 from app.errors import DownloadError
-from app.services.replicate_client.transport import is_transport_fault
+from app.services.provider_wire.addresses import is_of, origin
+from app.services.provider_wire.faults import is_transport_fault
 
-_DELIVERY = "replicate.delivery"
 _MOST_BYTES = 50_000_000
 _MOST_SECONDS = 120.0
 _PIECE_BYTES = 1024 * 1024
@@ -23,18 +24,20 @@ _GONE = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
 class Downloads:
-    """Fetches outputs from `replicate.delivery`, or from the API's own origin as a sandbox serves them."""
+    """Fetches pictures from hosts that `allowed` matches, or from the API's own origin as a sandbox's."""
 
     def __init__(
         self,
         *,
         transport: httpx.AsyncBaseTransport,
         base_url: httpx.URL,
+        allowed: re.Pattern[str],
         most_bytes: int = _MOST_BYTES,
         most_seconds: float = _MOST_SECONDS,
     ) -> None:
         self._transport = transport
-        self._origin = _origin(base_url)
+        self._origin = origin(base_url)
+        self._allowed = allowed
         self._most_bytes = most_bytes
         self._most_seconds = most_seconds
 
@@ -113,12 +116,7 @@ class Downloads:
         except httpx.InvalidURL:
             raise DownloadError("The provider gave an address that is none.", gone=True) from None
         host = address.host
-        delivered = (
-            address.scheme == "https"
-            and address.port is None
-            and (host == _DELIVERY or host.endswith(f".{_DELIVERY}"))
-        )
-        if address.userinfo or not (delivered or _origin(address) == self._origin):
+        if not (is_of(address, self._allowed) or (origin(address) == self._origin and not address.userinfo)):
             raise DownloadError(
                 f"The provider gave an address for a picture that is not its own: {host[:100]!r}.", gone=True
             )
@@ -155,10 +153,6 @@ def _data_of(url: str) -> bytes:
             body = unquote_to_bytes(body).decode("ascii")
         return base64.b64decode(body, validate=True)
     return unquote_to_bytes(body)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
 
 
 def _content_length(response: httpx.Response) -> int | None:

@@ -1,9 +1,9 @@
-"""Faults between us and Replicate's machines, and the one question that matters: was anything sent?"""
+"""Faults between us and a provider's machines, and the one question that matters: was anything sent?"""
 
 import httpx
 
 
-class TransportFault(Exception):  # noqa: N818 - never leaves this package; it is sorted, not shown
+class TransportFault(Exception):  # noqa: N818 - never leaves a provider's client; it is sorted, not shown
     """No usable answer came. `sent` is False only when the request surely never left."""
 
     def __init__(self, cause: BaseException) -> None:

@@ -1,0 +1,1 @@
+"""What the clients of all providers need on the wire, whatever is spoken over it."""

@@ -137,9 +137,13 @@ class ProviderSettings(BaseSettings):
 
     @property
     def local_models(self) -> LocalModelSettings:
-        """What there is to know about models on this machine."""
+        """What there is to know about models on this machine.
+
+        That the usual folder is not there is no fault; that one is not there which was named would be.
+        """
+        wanted = "local_models_dir" in self.model_fields_set or self.local_models_dir.is_dir()
         return LocalModelSettings(
-            models_dir=self.local_models_dir if self.load_models_from_local else None,
+            models_dir=self.local_models_dir if self.load_models_from_local and wanted else None,
             loras_dir=self.local_loras_dir or self.local_models_dir / "loras",
             configs_dir=self.local_configs_dir or self.local_models_dir / "configs",
             default_model=self.default_model_identifier,

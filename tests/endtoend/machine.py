@@ -84,6 +84,7 @@ class Machine:
         by_uvicorn = ["-m", "uvicorn", "app.main:app", "--port", str(port), *uvicorn_options]
         environment = {
             "REPLICATE_BASE_URL": str(self._way),
+            "BFL_BASE_URL": str(self._way),
             "REPLICATE_API_TOKEN": "any",
             "SANDBOX": "off",
             "DATA_DIR": str(self._directory / "data"),

@@ -2,12 +2,15 @@
 
 import shutil
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.endtoend.machine import Machine
 from tests.endtoend.processes import Server, free_port
+from tests.systems.studio import Studio
 
 PICTURES = Path(__file__).parents[2] / "examples" / "training_pictures.zip"
 
@@ -49,3 +52,10 @@ async def system(tmp_path: Path, settings: Mapping[str, str]) -> AsyncIterator[S
             yield System(server, client, training_images)
     finally:
         await server.kill()
+
+
+@pytest.fixture
+async def studio(tmp_path: Path) -> AsyncIterator[Studio]:
+    """Where a test opens its studio; all processes are gone afterwards."""
+    async with AsyncExitStack() as stack:
+        yield Studio(Machine(tmp_path, stack))

@@ -113,14 +113,16 @@ class Stock:
 
         Raises `ModelNotFoundError`, and `ProviderUnavailableError` for one that cannot be run yet.
         """
-        if self._missing_package is not None:
-            raise self._extra_missing()
         name = asked.removeprefix(f"{PROVIDER}/") if asked is not None else self._default
         if name is not None and name in self._models:
+            if self._missing_package is not None:
+                raise self._extra_missing()
             return self._models[name]
         if self._coming is not None and name in (None, self._coming, hub.name_of(self._coming)):
             raise ProviderUnavailableError(f"The model {self._coming} is still being fetched from the Hub.")
         known = ", ".join(f"{PROVIDER}/{name}" for name in sorted(self._models)) or "none at all"
+        if self._missing_package is not None:
+            known = f"{known}. {self._extra_missing().detail.removesuffix('.')}"
         if name is None:
             raise ModelNotFoundError(
                 f"No local model was named and DEFAULT_MODEL_IDENTIFIER names none; there is: {known}."

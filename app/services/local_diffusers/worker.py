@@ -75,27 +75,19 @@ class Worker:
         while not self._stopping.is_set():
             with self._changed:
                 self._changed.wait_for(lambda: self._stopping.is_set() or self._is_wanted)
-            painter = self._load_in_turn()
-            if painter is not None:
-                self._paint_until_told_to_leave(painter)
-                painter.unload()
-                _logger.info("model %s is unloaded", self.name)
+            try:
+                if self._has_turn() and (painter := self._loaded()) is not None:
+                    self._paint_until_told_to_leave(painter)
+            except Exception as exc:
+                with self._changed:
+                    self._warming = False
+                    waiting = self.queue.runs
+                self._fail(waiting, exc, doing="loaded")
+            finally:
                 self._leave()
 
-    def _load_in_turn(self) -> Painter | None:
-        """The model, once there is room for it; None where it is wanted no more, or cannot be loaded."""
-        try:
-            return self._loaded() if self._has_turn() else None
-        except Exception as exc:
-            self._leave()
-            with self._changed:
-                self._warming = False
-                waiting = self.queue.runs
-            self._fail(waiting, exc, doing="loaded")
-            return None
-
     def _has_turn(self) -> bool:
-        """Wait for room in memory, and take it."""
+        """Wait for room in memory, and take it; False where the model is wanted no more."""
         capacity = self._painters.capacity()
         needed = self._painters.bytes_needed(self.model)
         with self._changed:
@@ -117,18 +109,19 @@ class Worker:
         return True
 
     def _loaded(self) -> Painter | None:
+        """The model; None where it has to wait until another, which claimed all memory, needs it no more."""
         began = self._book.now()
         _logger.info("model %s is being loaded", self.name)
         painter = self._loaded_with_all_memory_if_need_be()
         if painter is None:
             return None
         size = painter.weight_bytes
-        self._fewer.clear()
         with self._changed:
             self._warming = False
             self._memory.loaded(self.name, size)
             self._memory.share(self.name)
             self._changed.notify_all()
+        self._fewer.clear()
         seconds = (self._book.now() - began).total_seconds()
         _logger.info("model %s is loaded: %d MiB, %.1f s", self.name, size // _MIB, seconds)
         return painter
@@ -141,23 +134,29 @@ class Worker:
                 raise
             _logger.warning("model %s: %s", self.name, exc.detail)
         # Outside of the handler, whose exception keeps alive what was loaded so far.
-        if not self._made_alone():
-            self._leave()
-            return None
-        return self._painters.load(self.model)
+        return self._painters.load(self.model) if self._made_alone() else None
 
     def _paint_until_told_to_leave(self, painter: Painter) -> None:
-        while (pictures := self._next_pictures()) is not None:
-            wanted = self._book.still_wanted(pictures)
-            if wanted:
-                self._paint(painter, wanted)
-            with self._changed:
-                self._memory.end_use(self.name)
-                self._changed.notify_all()
+        try:
+            while (pictures := self._next_pictures()) is not None:
+                shortage = self._paint(painter, self._book.still_wanted(pictures))
+                again = shortage is not None and self._will_try_with_less(pictures, shortage)
+                with self._changed:
+                    self._memory.end_use(self.name)
+                    if not again:
+                        self._memory.share(self.name)
+                    self._changed.notify_all()
+        finally:
+            painter.unload()
+            _logger.info("model %s is unloaded", self.name)
 
     def _next_pictures(self) -> list[WantedPicture] | None:
         """Wait for something to paint; None if the model has to go."""
         with self._changed:
+            if not self.queue:
+                # What all memory was claimed for may have been canceled.
+                self._memory.share(self.name)
+                self._changed.notify_all()
             self._changed.wait_for(
                 lambda: self._stopping.is_set() or bool(self.queue) or self._memory.must_leave(self.name)
             )
@@ -169,8 +168,10 @@ class Worker:
     def _most_of(self, shape: PaintBatch) -> int:
         return min(self._at_once(), self._fewer.get((shape.width, shape.height), self._at_once()))
 
-    def _paint(self, painter: Painter, pictures: Sequence[WantedPicture]) -> None:
-        self._book.begin(pictures)
+    def _paint(self, painter: Painter, pictures: Sequence[WantedPicture]) -> OutOfMemoryError | None:
+        """Paint pictures of one shape, or have their runs fail; the answer is why they may be tried again."""
+        if not pictures:
+            return None
 
         def after_step(step: int, steps: int) -> None:
             wanted = [] if self._stopping.is_set() else self._book.still_wanted(pictures)
@@ -178,35 +179,34 @@ class Worker:
                 raise PaintingAbandonedError
             self._book.step_done(wanted, step, steps)
 
+        self._book.begin(pictures)
         try:
-            painted = painter.paint(batch_of(pictures), after_step)
-            for picture, image in zip(pictures, painted, strict=True):
+            for picture, image in zip(pictures, painter.paint(batch_of(pictures), after_step), strict=True):
                 self._book.finish(picture, image)
         except PaintingAbandonedError:
-            return
+            pass
         except OutOfMemoryError as exc:
-            shortage = exc
+            return exc.with_traceback(None)  # Which would keep alive all that was painted until then.
         except Exception as exc:
             self._fail(runs_of(pictures), exc, doing="painted")
-            return
-        else:
-            self._share()
-            return
-        self._make_do(pictures, shortage)
+        return None
 
-    def _make_do(self, pictures: Sequence[WantedPicture], shortage: OutOfMemoryError) -> None:
-        """Try again with half as many pictures, and with all memory; give up on one that had all of it."""
+    def _will_try_with_less(self, pictures: Sequence[WantedPicture], shortage: OutOfMemoryError) -> bool:
+        """Put back what ran out of memory: for half as many at once, and with all memory for this model.
+
+        False for a single picture that had all of it: its run fails.
+        """
         size = (pictures[0].shape.width, pictures[0].shape.height)
         if len(pictures) == 1 and self._is_alone():
-            self._share()
             self._fail(runs_of(pictures), shortage, doing="painted")
-            return
+            return False
         _logger.warning("model %s: %s", self.name, shortage.detail)
         with self._changed:
             self._fewer[size] = max(1, len(pictures) // 2)
             self.queue.put_back(pictures)
         # Where another has claimed all memory first, this one leaves; what was put back waits for its return.
         self._made_alone()
+        return True
 
     def _is_alone(self) -> bool:
         with self._changed:
@@ -220,11 +220,6 @@ class Worker:
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._stopping.is_set() or self._memory.is_alone(self.name))
             return not self._stopping.is_set()
-
-    def _share(self) -> None:
-        with self._changed:
-            self._memory.share(self.name)
-            self._changed.notify_all()
 
     def _leave(self) -> None:
         with self._changed:

@@ -17,7 +17,7 @@ from app.services.local_diffusers.painters import Capacity
 from app.services.local_diffusers.pipelines import OnStep
 
 GIB = 2**30
-REAL_SECONDS = 10
+REAL_SECONDS = 30
 """How long a painter waits, by the machine's time, for a test to let it go on."""
 
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from app.errors import ProviderRefusedError
+from app.errors import ProviderRefusedError, StorageUnavailableError
 from app.models import FailureCode, JsonValue, Order
 from app.storage.long_texts import LongTexts
 
@@ -56,7 +56,13 @@ class LongInputs:
         if isinstance(value, list):
             return [await self._kept(item) for item in value]
         if isinstance(value, str) and _is_long(value):
-            return {_MARK: await asyncio.to_thread(self._texts.put, value), _CHARACTERS: len(value)}
+            try:
+                sha256 = await asyncio.to_thread(self._texts.put, value)
+            except OSError as exc:
+                raise StorageUnavailableError(
+                    f"The pictures that came with the request cannot be stored: {exc.strerror or exc}."
+                ) from exc
+            return {_MARK: sha256, _CHARACTERS: len(value)}
         return value
 
     async def _whole(self, value: JsonValue) -> JsonValue:

@@ -108,11 +108,9 @@ class WebhookIntake:
         """Ask the provider about the run that an unsigned webhook names: nothing else in it is believed."""
         provider = self._providers.of(job.order.provider)
         named = provider.read_webhook(body).upstream_id
-        known = job.run
-        if job.status.is_final or (known is not None and known.id != named) or not self._may_ask(job):
-            return job
-        run = known or Run(job.kind, named)
-        await self._briefly(self._ask_about(job, run, provider))
+        run = job.run or (Run(job.kind, named) if job.may_be_running else None)
+        if run is not None and run.id == named and not job.status.is_final and self._may_ask(job):
+            await self._briefly(self._ask_about(job, run, provider))
         return job
 
     def _may_ask(self, job: Job) -> bool:

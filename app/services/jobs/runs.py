@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -264,7 +265,10 @@ class JobRuns:
         """The job with its own run: made from its order since it was recorded, and not another job's."""
         others = await self._store.upstream_ids(since=job.created_at - OTHERS_RUNS_SINCE)
         exclude = {*others, *job.tried}
-        order = await self._long_inputs.put_back(job.order)
+        order = job.order
+        # Without what was set aside no run can be told to be this job's, and it cannot be sent again either.
+        with suppress(ProviderRefusedError):
+            order = await self._long_inputs.put_back(job.order)
         while True:
             report = await self._provider_of(job).find(order, since=job.created_at, exclude=exclude)
             if report is None:

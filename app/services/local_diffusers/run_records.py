@@ -93,9 +93,11 @@ def report_of(run_id: str, under_way: UnderWay | None, ending: Ending | None) ->
             eta_seconds=under_way.eta_seconds,
         )
         return Report(JobStatus.PROCESSING, run_id, progress=progress, started_at=under_way.started_at)
+    # Whoever ends another's run does not know when that began.
+    started_at = ending.started_at or (under_way.started_at if under_way is not None else None)
     seconds = None
-    if ending.started_at is not None:
-        seconds = max((ending.completed_at - ending.started_at) / timedelta(seconds=1), 0.0)
+    if started_at is not None:
+        seconds = max((ending.completed_at - started_at) / timedelta(seconds=1), 0.0)
     return Report(
         ending.status,
         run_id,
@@ -103,7 +105,7 @@ def report_of(run_id: str, under_way: UnderWay | None, ending: Ending | None) ->
         failure=Failure(ending.failure_code, ending.detail) if ending.failure_code is not None else None,
         reruns=ending.reruns,
         cost_nothing=True,
-        started_at=ending.started_at,
+        started_at=started_at,
         completed_at=ending.completed_at,
         predict_seconds=seconds,
     )

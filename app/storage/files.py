@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from app.clock import Clock
+from app.storage.folder_flushes import FolderFlush
 
 THUMBNAILS = ".thumbnails"
 ABANDONED_AFTER = timedelta(hours=1)
@@ -41,8 +42,10 @@ class IncomingFile:
     Every method blocks: call them in a thread. As a context manager, what was not published is discarded.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, flush: FolderFlush) -> None:
+        """`flush` is the one of `folder`."""
         self._folder = folder
+        self._flush = flush
         self._path = folder / _INCOMING.format(f"{random.getrandbits(64):016x}")
         try:
             self._file: BinaryIO = self._path.open("x+b")
@@ -86,7 +89,7 @@ class IncomingFile:
         self._file.close()
         self._path.replace(self._folder / name)
         self._settled = True
-        _flush_folder(self._folder)
+        self._flush()
 
     def discard(self) -> None:
         """Remove the file, unless it was published; safe to repeat."""
@@ -105,6 +108,7 @@ class ImageFiles:
     def __init__(self, root: Path, *, clock: Clock) -> None:
         self._root = root
         self._clock = clock
+        self._flushes = {folder: FolderFlush(root / folder) for folder in ("", THUMBNAILS)}
 
     async def sweep(self) -> int:
         """Remove what a killed process left half written, and say how many files that were.
@@ -118,8 +122,8 @@ class ImageFiles:
         await asyncio.to_thread(self._try_writing)
 
     def incoming(self, folder: str = "") -> IncomingFile:
-        """A new file for `folder` (the root by default). Blocks."""
-        return IncomingFile(self._root / folder)
+        """A new file for the root, or for the folder of thumbnails. Blocks."""
+        return IncomingFile(self._root / folder, self._flushes[folder])
 
     def read(self, name: str, *, limit: int) -> FileContent:
         """The file of that name, with its content up to `limit` bytes. Blocks.
@@ -161,13 +165,3 @@ class ImageFiles:
                         path.unlink()
                         removed += 1
         return removed
-
-
-def _flush_folder(folder: Path) -> None:
-    """Put the folder's list of names on disk, where the system allows it (Windows does not)."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

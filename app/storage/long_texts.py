@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from app.storage.files import IncomingFile
+from app.storage.folder_flushes import FolderFlush
 
 
 class LongTexts:
@@ -14,6 +15,7 @@ class LongTexts:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._flush = FolderFlush(directory)
 
     def put(self, text: str) -> str:
         """Keep `text`, on disk when this returns; the SHA-256 by which it is found again."""
@@ -25,7 +27,7 @@ class LongTexts:
                 # Its age begins anew.
                 path.touch()
                 return sha256
-        with IncomingFile(self._directory) as file:
+        with IncomingFile(self._directory, self._flush) as file:
             file.write(content)
             file.publish(sha256)
         return sha256

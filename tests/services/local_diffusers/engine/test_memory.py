@@ -1,5 +1,6 @@
 """Which models lie in memory, and what happens when there is not enough of it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,9 +13,11 @@ from app.services.local_diffusers.model_settings import LocalModelSettings
 from app.services.local_diffusers.painters import Capacity
 from tests.services.local_diffusers.engine.conftest import Planned, Start
 from tests.services.local_diffusers.engine.fake_painters import GIB, FakePainters, Gate
-from tests.services.local_diffusers.engine.waiting import end_of, reached
+from tests.services.local_diffusers.engine.waiting import end_of, reached, run_of
 
 WAIT = timedelta(minutes=1)
+
+Paint = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
@@ -23,17 +26,23 @@ def room_for_two(painters: FakePainters) -> None:
     painters.device = Capacity(memory_bytes=3 * GIB, pictures_at_once=4)
 
 
-async def paint(local: LocalDiffusers, planned: Planned, *models: str) -> None:
-    for model in models:
-        report = await local.create(await planned(model=f"local/{model}"), wait=WAIT, secrets={})
-        assert report.status is JobStatus.SUCCEEDED
+@pytest.fixture
+def paint(local: LocalDiffusers, planned: Planned) -> Paint:
+    """Have a picture painted by each of these models, one after the other."""
+
+    async def painted(*models: str) -> None:
+        for model in models:
+            report = await local.create(await planned(model=f"local/{model}"), wait=WAIT, secrets={})
+            assert report.status is JobStatus.SUCCEEDED
+
+    return painted
 
 
 @pytest.mark.usefixtures("room_for_two")
 async def test_the_least_recently_used_model_goes_first(
-    local: LocalDiffusers, planned: Planned, painters: FakePainters
+    local: LocalDiffusers, painters: FakePainters, paint: Paint
 ) -> None:
-    await paint(local, planned, "oak", "elm", "oak", "ash")
+    await paint("oak", "elm", "oak", "ash")
     assert painters.events == [
         *("load oak", "paint oak", "load elm", "paint elm", "paint oak"),
         *("unload elm", "load ash", "paint ash"),
@@ -78,18 +87,18 @@ async def test_a_model_that_the_limit_does_not_allow_is_refused(
 
 
 async def test_a_model_larger_than_the_device_is_tried_without_others(
-    local: LocalDiffusers, planned: Planned, painters: FakePainters
+    painters: FakePainters, paint: Paint
 ) -> None:
     painters.sizes["elm"] = 1000 * GIB
-    await paint(local, planned, "oak", "elm", "oak")
+    await paint("oak", "elm", "oak")
     assert painters.events[2:6] == ["unload oak", "load elm", "paint elm", "unload elm"]
 
 
 async def test_a_model_that_does_not_fit_beside_others_is_loaded_when_they_are_gone(
-    local: LocalDiffusers, planned: Planned, painters: FakePainters
+    painters: FakePainters, paint: Paint
 ) -> None:
     painters.most_loaded = 1
-    await paint(local, planned, "oak", "elm")
+    await paint("oak", "elm")
     assert painters.events == [
         *("load oak", "paint oak", "no memory for elm"),
         *("unload oak", "load elm", "paint elm"),
@@ -97,7 +106,7 @@ async def test_a_model_that_does_not_fit_beside_others_is_loaded_when_they_are_g
 
 
 async def test_a_model_that_does_not_fit_at_all_fails_its_requests_and_no_others(
-    local: LocalDiffusers, planned: Planned, painters: FakePainters
+    local: LocalDiffusers, planned: Planned, painters: FakePainters, paint: Paint
 ) -> None:
     painters.most_loaded = 0
     report = await local.create(await planned(), wait=WAIT, secrets={})
@@ -105,14 +114,14 @@ async def test_a_model_that_does_not_fit_at_all_fails_its_requests_and_no_others
     assert report.failure is not None
     assert report.failure.code is FailureCode.OUT_OF_MEMORY
     painters.most_loaded = None
-    await paint(local, planned, "oak")
+    await paint("oak")
 
 
 async def test_too_many_pictures_for_the_memory_are_painted_in_smaller_batches(
-    local: LocalDiffusers, planned: Planned, painters: FakePainters
+    local: LocalDiffusers, planned: Planned, painters: FakePainters, paint: Paint
 ) -> None:
     painters.most_pixels = 2 * 64 * 64
-    await paint(local, planned, "elm")
+    await paint("elm")
     for _ in range(2):
         report = await local.create(await planned(num_outputs=4), wait=WAIT, secrets={})
         assert report.status is JobStatus.SUCCEEDED
@@ -121,14 +130,14 @@ async def test_too_many_pictures_for_the_memory_are_painted_in_smaller_batches(
 
 
 async def test_a_picture_too_large_for_the_memory_fails_and_the_next_one_succeeds(
-    local: LocalDiffusers, planned: Planned, painters: FakePainters
+    local: LocalDiffusers, planned: Planned, painters: FakePainters, paint: Paint
 ) -> None:
     painters.most_pixels = 64 * 64
     report = await local.create(await planned(width=128, num_outputs=2), wait=WAIT, secrets={})
     assert (report.status, report.cost_nothing) == (JobStatus.FAILED, True)
     assert report.failure is not None
     assert report.failure.code is FailureCode.OUT_OF_MEMORY
-    await paint(local, planned, "oak")
+    await paint("oak")
 
 
 async def test_two_models_that_run_out_of_memory_together_both_get_to_paint(
@@ -143,6 +152,20 @@ async def test_two_models_that_run_out_of_memory_together_both_get_to_paint(
     for gate in loading:
         gate.opened.set()
     assert {(await end_of(local, report)).status for report in reports} == {JobStatus.SUCCEEDED}
+
+
+async def test_a_canceled_run_gives_back_the_memory_that_was_claimed_for_it(
+    local: LocalDiffusers, planned: Planned, painters: FakePainters, paint: Paint
+) -> None:
+    await paint("elm")
+    painters.most_pixels = 2 * 64 * 64
+    gate = painters.at_step[1] = Gate()
+    report = await local.create(await planned(num_outputs=4), wait=None, secrets={})
+    await reached(gate)
+    assert painters.loaded == ["oak"]
+    await local.cancel(run_of(report))
+    gate.opened.set()
+    await paint("elm")
 
 
 async def test_the_default_model_is_loaded_before_somebody_asks(

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from app.errors import ProviderUnavailableError
 from app.models import FailureCode, JobKind, JobStatus, Run
 from app.services.local_diffusers.client import SWEPT_EVERY_SECONDS, LocalDiffusers
+from app.services.local_diffusers.model_settings import LocalModelSettings
 from app.services.local_diffusers.run_folder import KEPT_FOR
 from tests.fake_provider import until
 from tests.manual_clock import ManualClock
@@ -30,13 +30,15 @@ async def other(start: Start) -> AsyncIterator[LocalDiffusers]:
         yield other
 
 
-@asynccontextmanager
-async def real_process(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, Run]]:
+@pytest.fixture
+async def real_process(
+    model_settings: LocalModelSettings, tmp_path: Path
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, Run]]:
     """A process that paints for ever, and the run that it paints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "tests.services.local_diffusers.engine.other_process"),
-        *(tmp_path / "models", tmp_path / "local_runs"),
+        *(str(model_settings.models_dir), str(tmp_path / "local_runs")),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -91,13 +93,13 @@ async def test_a_run_is_found_by_its_order_alone(
 
 
 async def test_a_run_whose_process_was_killed_is_interrupted_and_may_be_run_again(
-    local: LocalDiffusers, tmp_path: Path
+    local: LocalDiffusers, real_process: tuple[asyncio.subprocess.Process, Run]
 ) -> None:
-    async with real_process(tmp_path) as (process, run):
-        assert (await local.fetch(run)).status is JobStatus.PROCESSING
-        process.kill()
-        await process.wait()
-        report = await local.fetch(run)
+    process, run = real_process
+    assert (await local.fetch(run)).status is JobStatus.PROCESSING
+    process.kill()
+    await process.wait()
+    report = await local.fetch(run)
     assert (report.status, report.reruns, report.cost_nothing) == (JobStatus.FAILED, 2, True)
     assert report.failure is not None
     assert report.failure.code is FailureCode.INTERRUPTED
@@ -105,12 +107,14 @@ async def test_a_run_whose_process_was_killed_is_interrupted_and_may_be_run_agai
     assert await local.cancel(run) == report
 
 
-async def test_a_run_in_a_real_process_is_canceled_from_here(local: LocalDiffusers, tmp_path: Path) -> None:
-    async with real_process(tmp_path) as (process, run):
-        assert (await local.cancel(run)).status is JobStatus.CANCELED
-        process.kill()
-        await process.wait()
-        assert (await local.fetch(run)).status is JobStatus.CANCELED
+async def test_a_run_in_a_real_process_is_canceled_from_here(
+    local: LocalDiffusers, real_process: tuple[asyncio.subprocess.Process, Run]
+) -> None:
+    process, run = real_process
+    assert (await local.cancel(run)).status is JobStatus.CANCELED
+    process.kill()
+    await process.wait()
+    assert (await local.fetch(run)).status is JobStatus.CANCELED
 
 
 async def test_a_restart_finds_what_was_finished_and_what_was_not(

@@ -10,6 +10,7 @@ from app.errors import FieldError, InvalidRequestError
 from app.models import JsonValue
 from app.services.bfl_client.endpoints import Endpoint
 
+_PICTURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|GIF8[79]a", re.DOTALL)
 _SPACE = re.compile(r"\s+", re.ASCII)
 
 
@@ -53,6 +54,8 @@ def _plain(value: JsonValue, endpoint: Endpoint) -> JsonValue:
         decoded = b""
     if not decoded:
         raise ValueError(f"{text[:60]!r} is not base64.")
+    if not _PICTURE.match(decoded):
+        raise ValueError(f"{text[:60]!r} is the base64 of no PNG, JPEG, WebP or GIF.")
     return text
 
 

@@ -11,7 +11,7 @@ from app.services.bfl_client.endpoints import ENDPOINTS
 from tests.services.bfl_client.conftest import Build
 from tests.services.replicate_client.scripted import Upstream
 
-PICTURE = base64.b64encode(bytes(range(64))).decode()
+PICTURE = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(64))).decode()
 LINK = "https://example.com/a.png"
 
 
@@ -130,6 +130,9 @@ async def test_what_the_model_has_no_place_for_is_named_and_never_sent(
         ("flux-dev", {"image_prompt": LINK}, "image_prompt",
          f"{LINK!r} is an address, which the model does not follow."
          " bfl/flux-dev takes a picture in base64, also as a data: address."),
+        ("flux-2-pro", {"input_image": "nonsense"}, "input_image",
+         "'nonsense' is the base64 of no PNG, JPEG, WebP or GIF."
+         " bfl/flux-2-pro takes a picture in base64, also as a data: address, or its http(s) address."),
         ("flux-2-pro", {"input_image": "cat.png"}, "input_image",
          "'cat.png' is not base64."
          " bfl/flux-2-pro takes a picture in base64, also as a data: address, or its http(s) address."),

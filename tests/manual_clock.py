@@ -26,6 +26,9 @@ class ManualClock:
         finally:
             self._sleepers.remove(sleeper)
 
+    def alarm(self, seconds: float) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self.sleep(seconds))
+
     def advance(self, seconds: float) -> None:
         """Let time pass. The sleepers that are due run at the caller's next `await`."""
         self._now += timedelta(seconds=seconds)

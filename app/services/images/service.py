@@ -92,6 +92,11 @@ class ImageService:
         disk for the next try. With `accept_missing` pictures that are gone are left out, as long as there
         are others.
         """
+        if len(urls) == 1:
+            # The usual case, without a task of its own.
+            image = await self._bring_one(job_id, 1, urls[0], download)
+            self._arrivals.forget(image)
+            return (image,)
         results = await asyncio.gather(
             *(self._bring_one(job_id, position, url, download) for position, url in enumerate(urls, 1)),
             return_exceptions=True,

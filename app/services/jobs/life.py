@@ -115,10 +115,12 @@ def _ended(job: Job, report: Report, now: datetime) -> Job:
         result=report.result,
         notice=None,
         due_at=None,
+        revision=job.revision + 1,
+        updated_at=now,
     )
     if report.status is JobStatus.SUCCEEDED and job.kind is JobKind.GENERATION:
-        after = _with_pictures_counted(after, report)
-    return _next(after, now)
+        return _with_pictures_counted(after, report)
+    return after
 
 
 def _why_canceled(job: Job, report: Report) -> Failure:

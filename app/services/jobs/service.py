@@ -374,7 +374,7 @@ class JobService:
             return
         if self._stop is None:
             self._stop = asyncio.ensure_future(self._stopping.wait())
-        timer = asyncio.ensure_future(self._clock.sleep(seconds))
+        timer = self._clock.alarm(seconds)
         first: set[asyncio.Future[Any]] = {event, timer, self._stop}
         try:
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 _LONGEST_QUOTE = 60
+_RANGE = frozenset({"type", "minimum", "maximum"})
 _TRUTHS = {
     "true": True,
     "on": True,
@@ -86,8 +87,20 @@ class InputField:
         """What is wrong with `value` as a sentence that names it and what `model` allows; None if nothing."""
         if isinstance(value, float) and not math.isfinite(value):
             return f"{value} is not a number that {model} can take."
+        if self._is_plainly_right(value):
+            return None
         error = next(self.validator.iter_errors(value), None)
         return None if error is None else self._sentence(error, model)
+
+    def _is_plainly_right(self, value: JsonValue) -> bool:
+        """Whether a glance shows it, as it does for most prompts and seeds: the validator takes 30 us."""
+        if isinstance(value, str):
+            return self.type == "string" and self.rules.keys() == {"type"}
+        if isinstance(value, int) and not isinstance(value, bool) and self.type in ("integer", "number"):
+            low, high = self.bounds
+            in_range = (low is None or low <= value) and (high is None or value <= high)
+            return in_range and self.rules.keys() <= _RANGE
+        return False
 
     def _sentence(self, error: "ValidationError", model: str) -> str:
         place = next((f"Item {at + 1}: " for at in error.path if isinstance(at, int)), "")

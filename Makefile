@@ -63,6 +63,7 @@ test-telemetry: .venvs/telemetry/.ready ## Traces of the service at an OpenTelem
 
 test-local: .venvs/local/.ready ## Tiny models that are really loaded, on the processor or on the GPU that is there.
 	.venvs/local/bin/python -m pytest -q tests/local
+	.venvs/local/bin/python -m pytest -q --confcutdir=tests/systems -p no:cacheprovider tests/systems/test_d.py
 
 .venvs/local/.ready: requirements-local.txt
 .venvs/datadog/.ready .venvs/telemetry/.ready .venvs/local/.ready: .venvs/%/.ready: tests/%/requirements.txt requirements.txt

@@ -307,7 +307,12 @@ async def _wired(
             door=door,
             runs=runs,
             providers=providers,
-            planner=Planner(providers=providers, fine_tunes=fine_tunes, aliases=settings.aliases),
+            planner=Planner(
+                providers=providers,
+                fine_tunes=fine_tunes,
+                aliases=settings.aliases,
+                default_model=None if settings.default_is_replicates else settings.replicate_model_name,
+            ),
             watchers=watchers,
             images=images,
             fine_tunes=fine_tunes,
@@ -325,6 +330,7 @@ async def _wired(
         fine_tunes=fine_tunes,
         fine_tune_libraries={black_forest.name: black_forest},
         training_costs=TrainingCosts(
+            provider=providers.default.name,
             price_per_second=settings.training_price_per_second,
             is_charged=not settings.uses_sandbox,
             clock=clock,

@@ -25,6 +25,12 @@ _ALIASES_ALLOWED = (
 )
 
 
+OTHER_PROVIDERS = ("bfl", "local")
+"""What the names of models begin with that are not at Replicate."""
+
+USUAL_MODEL = "black-forest-labs/flux-dev"
+
+
 class SandboxMode(StrEnum):
     """Whether the embedded stand-in for the providers is used; `AUTO`: when there is no token at all."""
 
@@ -52,7 +58,7 @@ class ProviderSettings(BaseSettings):
         default=None, validation_alias=AliasChoices("REPLICATE_API_TOKEN", "REPLICATE_TOKEN")
     )
     replicate_base_url: str = "https://api.replicate.com/v1"
-    replicate_model_name: str = "black-forest-labs/flux-dev"
+    replicate_model_name: str = USUAL_MODEL
     replicate_trainer: str = "ostris/flux-dev-lora-trainer"
     bfl_api_key: SecretStr | None = None
     bfl_base_url: str = "https://api.bfl.ai"
@@ -109,6 +115,13 @@ class ProviderSettings(BaseSettings):
     def aliases(self) -> dict[str, tuple[str, ...]]:
         """What the operator's own names for models stand for, the preferred one first."""
         return _aliases(self.model_aliases)
+
+    @property
+    def default_is_replicates(self) -> bool:
+        """Whether `REPLICATE_MODEL_NAME` is a model at Replicate, and no alias or another provider's."""
+        owner, slash, _ = self.replicate_model_name.partition("/")
+        named = {name.lower() for name in self.aliases}
+        return not (slash and owner in OTHER_PROVIDERS) and self.replicate_model_name.lower() not in named
 
     @property
     def uses_sandbox(self) -> bool:

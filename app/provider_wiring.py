@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from app.clock import Clock
-from app.provider_settings import ProviderSettings
+from app.provider_settings import USUAL_MODEL, ProviderSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ async def replicate(
         transport=transport,
         token=SANDBOX_TOKEN if settings.uses_sandbox else token.get_secret_value() if token else None,
         base_url=replicate_url(settings),
-        default_model=settings.replicate_model_name,
+        default_model=settings.replicate_model_name if settings.default_is_replicates else USUAL_MODEL,
         trainer=settings.replicate_trainer,
         clock=clock,
     )

@@ -289,6 +289,7 @@ async def process(
     clock: ManualClock,
     *others: FakeProvider,
     aliases: Mapping[str, Sequence[str]] | None = None,
+    default_model: str | None = None,
 ) -> AsyncIterator[Process]:
     """A process on the records and pictures in `directory`, which other processes may share."""
     providers = Providers(provider, *others)
@@ -325,7 +326,9 @@ async def process(
             door=door,
             runs=runs,
             providers=providers,
-            planner=Planner(providers=providers, fine_tunes=fine_tunes, aliases=aliases),
+            planner=Planner(
+                providers=providers, fine_tunes=fine_tunes, aliases=aliases, default_model=default_model
+            ),
             watchers=watchers,
             images=images,
             fine_tunes=fine_tunes,

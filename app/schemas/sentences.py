@@ -17,7 +17,7 @@ def standing(job: Job) -> str:
     """What to tell the person who waits for `job`."""
     if not job.status.is_final:
         if job.cancel_requested:
-            return "Being canceled."
+            return "Being canceled; where the provider cannot stop it, it ends by itself."
         if job.unknown_since is not None:
             return "The provider's answer was lost; finding out whether the run exists."
     match job.status:

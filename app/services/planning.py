@@ -25,7 +25,7 @@ class Planner:
     """Turns requests for pictures into orders; costs nothing.
 
     `aliases` are names of the operator's own, each for one or several models, the preferred one first. They
-    are looked up before the names of fine-tunes.
+    are looked up before the names of fine-tunes. `default_model` is meant by a request that names none.
     """
 
     def __init__(
@@ -34,14 +34,18 @@ class Planner:
         providers: Providers,
         fine_tunes: FineTunes,
         aliases: Mapping[str, Sequence[str]] | None = None,
+        default_model: str | None = None,
     ) -> None:
         self._providers = providers
         self._fine_tunes = fine_tunes
         self.aliases = {name: tuple(models) for name, models in (aliases or {}).items()}
+        self._default_model = default_model
         self._by_name = {name.lower(): models for name, models in self.aliases.items()}
 
     async def plan(self, request: GenerationRequest) -> Plan:
         """The order that makes `request`; what the request itself gets wrong is told of the first model."""
+        if request.model is None and self._default_model is not None:
+            request = replace(request, model=self._default_model)
         models = self._by_name.get((request.model or "").lower())
         if models is None:
             request = await self._fine_tunes.resolved(request)

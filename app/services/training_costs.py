@@ -24,7 +24,9 @@ class TrainingCosts:
     charges for each run is told on its dashboard alone.
     """
 
-    def __init__(self, *, price_per_second: float, is_charged: bool, clock: Clock) -> None:
+    def __init__(self, *, provider: str, price_per_second: float, is_charged: bool, clock: Clock) -> None:
+        """The price is that of `provider`; trainings elsewhere are not estimated."""
+        self._provider = provider
         self._price = price_per_second
         self._is_charged = is_charged
         self._clock = clock
@@ -36,7 +38,7 @@ class TrainingCosts:
             seconds = ((job.completed_at or self._clock.now()) - job.started_at).total_seconds()
         # The provider's clock may be a little ahead of ours.
         seconds = round(max(seconds or 0.0, 0.0), 3)
-        if not self._price:
+        if not self._price or job.order.provider != self._provider:
             return TrainingCost(seconds, None, None)
         charged = "" if self._is_charged else " The sandbox charges nothing; Replicate would charge this."
         note = f"An estimate: seconds times {self._price:g} {CURRENCY} (TRAINING_PRICE_PER_SECOND).{charged}"

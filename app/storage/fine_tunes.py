@@ -1,5 +1,6 @@
 """Rows of the models that were fine-tuned here."""
 
+import re
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
@@ -11,6 +12,9 @@ from app.storage.tables import fine_tunes, images
 
 _LONGEST_NAME = 60
 """Of an alias that is made here, so that a number behind it still fits."""
+
+_NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
+_NAMELESS = "fine-tune"
 
 _NEW_SAMPLE = (
     select(func.min(images.c.name))
@@ -80,16 +84,17 @@ class FineTuneRows:
 def register(connection: Connection, job: Job) -> None:
     """Put the model that the training `job` made into the list, under a name that is free.
 
-    The name is the last part of the destination's, with a number where that is taken.
+    The name is the last part of the destination's, else the trigger word, with a number where that is taken.
     """
-    if job.result is None or job.order.destination is None:
+    if job.result is None:
         return
-    name = job.order.destination.rpartition("/")[2].lower()[:_LONGEST_NAME]
+    called = (job.order.destination or "").rpartition("/")[2] or job.order.trigger_word or ""
+    name = _NOT_IN_NAMES.sub("-", called.lower()).strip("-._")[:_LONGEST_NAME] or _NAMELESS
     row = {
         "alias": _free_alias(connection, name),
         "job_id": job.id,
         "provider": job.order.provider,
-        "model": job.result.version.rpartition(":")[0] or job.order.destination,
+        "model": job.result.version.rpartition(":")[0] or job.order.destination or "",
         "version": job.result.version.rpartition(":")[2],
         "trigger_word": job.order.trigger_word,
         "dataset_id": job.dataset_id,

@@ -53,7 +53,9 @@ def serve_edge(stand_in_jobs: StandInJobs, stand_in_datasets: StandInDatasets) -
             "jobs": stand_in_jobs,
             "datasets": stand_in_datasets,
             "fine_tunes": StandInFineTunes(),
-            "training_costs": TrainingCosts(price_per_second=0.001525, is_charged=True, clock=ManualClock()),
+            "training_costs": TrainingCosts(
+                provider="replicate", price_per_second=0.001525, is_charged=True, clock=ManualClock()
+            ),
             "webhook_receivers": StandInReceivers(),
             "access": Access(),
             "turns": Turns(),

@@ -97,7 +97,10 @@ async def test_cancel_tells_how_the_job_stands(edge: httpx.AsyncClient, stand_in
     stand_in_jobs.job = replace(GENERATION, status=JobStatus.CANCELED)
     ended = await edge.post("/jobs/4f1c/cancel/")
 
-    assert (asked.status_code, asked.json()["message"]) == (202, "Being canceled.")
+    assert (asked.status_code, asked.json()["message"]) == (
+        202,
+        "Being canceled; where the provider cannot stop it, it ends by itself.",
+    )
     assert (ended.status_code, ended.json()["status"]) == (200, "canceled")
 
 

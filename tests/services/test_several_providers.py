@@ -338,3 +338,12 @@ async def test_what_the_provider_says_itself_reaches_a_waiting_caller(ours: Proc
 async def test_models_of_one_that_is_down_are_left_out(ours: Process, forest: ByName) -> None:
     forest.down = BUSY
     assert [model.name for model in await ours.jobs.models()] == ["FLUX"]
+
+
+async def test_a_default_model_may_be_an_alias_or_another_providers(
+    tmp_path: Path, provider: ByName, forest: ByName, clock: ManualClock
+) -> None:
+    for default in ("bfl/flux-dev", "flux"):
+        async with process(tmp_path, provider, clock, forest, aliases=ALIASES, default_model=default) as ours:
+            assert (await asked_for(ours, None)).order.model == "bfl/flux-dev"
+            assert (await asked_for(ours, "dev")).order.provider == "replicate"

@@ -267,7 +267,7 @@ class JobService:
             try:
                 found = [*(found or ()), *await provider.models()]
             except AppError as exc:
-                logger.warning("no list of models from %s: %s", provider.name, exc.detail)
+                logger.info("no list of models from %s: %s", provider.name, exc.detail)
                 fault = fault or exc
         if found is None and fault is not None:
             raise fault

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
+from pathlib import Path
 from threading import Lock
 
 from app.errors import (
@@ -127,7 +128,9 @@ class Stock:
             raise ModelNotFoundError(
                 f"No local model was named and DEFAULT_MODEL_IDENTIFIER names none; there is: {known}."
             )
-        reason = next((refused.reason for refused in self._refused if refused.name == name), None)
+        reason = next(
+            (each.reason for each in self._refused if name in (each.name, Path(each.name).stem)), None
+        )
         if reason is not None:
             raise ModelNotFoundError(f"The local model {name[:80]!r} cannot be used: {reason}")
         raise ModelNotFoundError(f"No local model is called {name[:80]!r}; there is: {known}.")

@@ -8,20 +8,16 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from app.clock import Clock
 from app.errors import (
     AppError,
     IdempotencyKeyReusedError,
-    JobFailedError,
     JobNotFoundError,
     ProviderRefusedError,
 )
 from app.models import (
     NO_LIMITS,
-    Failure,
-    FailureCode,
     FineTune,
     GenerationRequest,
     Job,
@@ -38,6 +34,7 @@ from app.services.images import ImageService
 from app.services.jobs import life
 from app.services.jobs.door import JobDoor
 from app.services.jobs.runs import JobRuns
+from app.services.jobs.waiting import LOOK_AGAIN_SECONDS, Waiting
 from app.services.jobs.watchers import JobWatchers
 from app.services.long_inputs import LongInputs
 from app.services.planning import Plan, Planner
@@ -52,9 +49,6 @@ FRESH_FOR = timedelta(seconds=1)
 
 QUESTIONS_A_SECOND = 5
 """How many callers' questions are passed on at most; the others are answered from the record."""
-
-LOOK_AGAIN_SECONDS = 2.0
-"""How often a waiting caller looks at the record, for changes made by another process."""
 
 
 class JobService:
@@ -85,8 +79,9 @@ class JobService:
         self._fine_tunes = fine_tunes
         self._long_inputs = long_inputs
         self._clock = clock
-        self._stopping = stopping or asyncio.Event()
-        self._stop: asyncio.Future[Any] | None = None
+        self._waiting = Waiting(
+            get=self.get, watchers=watchers, clock=clock, stopping=stopping or asyncio.Event()
+        )
         self._asked: dict[str, datetime] = {}
 
     async def generate(
@@ -107,7 +102,7 @@ class JobService:
         digest = _digest(request)
         known = await self._known(idempotency_key, digest)
         if known is not None:
-            return await self._settled(known, wait, until_ended=True)
+            return await self._waiting.settled(known, wait, until_ended=True)
         plan = await self._planner.plan(request)
         await self._images.ready()
         # Nothing has to be prepared for a generation, so it is recorded as sent and then sent; unless the
@@ -124,9 +119,9 @@ class JobService:
             under_way()
             if wait is None:
                 return job
-            job = await self._first_answer(task, job, wait)
+            job = await self._waiting.first_answer(task, job, wait)
         under_way()
-        return await self._settled(job, self._rest(job, wait), until_ended=True)
+        return await self._waiting.settled(job, self._waiting.rest(job, wait), until_ended=True)
 
     async def train(
         self,
@@ -142,7 +137,7 @@ class JobService:
         digest = _digest(request)
         known = await self._known(idempotency_key, digest)
         if known is not None:
-            return await self._settled(known, wait, until_ended=False)
+            return await self._waiting.settled(known, wait, until_ended=False)
         order = await self._providers.for_model(request.trainer).plan_training(request)
         job, is_new = await self._record(
             request, Plan(order), idempotency_key, digest, sent=False, begun=True
@@ -151,8 +146,8 @@ class JobService:
             task = self._runs.start(job, wait=None, secrets=request.secrets)
             if wait is None:
                 return job
-            job = await self._first_answer(task, job, wait)
-        return await self._settled(job, self._rest(job, wait), until_ended=False)
+            job = await self._waiting.first_answer(task, job, wait)
+        return await self._waiting.settled(job, self._waiting.rest(job, wait), until_ended=False)
 
     async def check_training(self, request: TrainingRequest) -> None:
         """Raise `InvalidRequestError` for a destination or options that the trainer would refuse."""
@@ -240,7 +235,7 @@ class JobService:
                     yield job
                 if job.status.is_final:
                     return
-                await self._sleep_or(change, LOOK_AGAIN_SECONDS)
+                await self._waiting.sleep_or(change, LOOK_AGAIN_SECONDS)
             finally:
                 change.cancel()
 
@@ -337,50 +332,6 @@ class JobService:
             raise JobNotFoundError(job.id)
         return known, False
 
-    async def _first_answer(self, task: "asyncio.Task[Job]", job: Job, wait: timedelta) -> Job:
-        """What sending the job came to, if that is known in time; the work goes on either way."""
-        await self._sleep_or(task, wait.total_seconds())
-        return task.result() if task.done() else job
-
-    def _rest(self, job: Job, wait: timedelta | None) -> timedelta | None:
-        return wait - (self._clock.now() - job.created_at) if wait is not None else None
-
-    async def _settled(self, job: Job, wait: timedelta | None, *, until_ended: bool) -> Job:
-        """The job once it has ended (or, for `until_ended` false, left the queue), or time is over."""
-        limit = self._clock.now() + wait if wait is not None else None
-        change = self._watchers.subscribe(job.id)
-        try:
-            if not _is_settled(job, until_ended=until_ended):
-                job = await self.get(job.id)
-            while limit is not None and not _is_settled(job, until_ended=until_ended):
-                rest = (limit - self._clock.now()).total_seconds()
-                if rest <= 0 or self._stopping.is_set():
-                    break
-                await self._sleep_or(change, min(rest, LOOK_AGAIN_SECONDS))
-                if change.done():
-                    job, change = change.result(), self._watchers.subscribe(job.id)
-                else:
-                    # Another process may have changed it.
-                    job = await self.get(job.id)
-        finally:
-            change.cancel()
-        if job.status in (JobStatus.FAILED, JobStatus.CANCELED):
-            raise failed_error(job)
-        return job
-
-    async def _sleep_or(self, event: "asyncio.Future[Job]", seconds: float) -> None:
-        """Return when `event` is done, the time is over, or the process stops; never raises."""
-        if event.done():
-            return
-        if self._stop is None:
-            self._stop = asyncio.ensure_future(self._stopping.wait())
-        timer = self._clock.alarm(seconds)
-        first: set[asyncio.Future[Any]] = {event, timer, self._stop}
-        try:
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            timer.cancel()
-
     async def _training_elsewhere(self, training_id: str) -> Job:
         try:
             report = await self._providers.default.fetch(Run(JobKind.TRAINING, training_id))
@@ -409,16 +360,6 @@ class JobService:
         )
         # Nobody here can run it again.
         return life.advance(unknown, replace(report, reruns=0), now)
-
-
-def failed_error(job: Job) -> JobFailedError:
-    """The error that tells a waiting caller how `job` ended."""
-    failure = job.failure or Failure(FailureCode.CANCELED, "The job was canceled.")
-    return JobFailedError(job.id, failure.code.value, failure.detail, failure.provider_details)
-
-
-def _is_settled(job: Job, *, until_ended: bool) -> bool:
-    return job.status.is_final or (not until_ended and job.status is not JobStatus.QUEUED)
 
 
 def _digest(request: GenerationRequest | TrainingRequest) -> str:

@@ -195,8 +195,12 @@ def _fine_tunes(client: httpx.Client) -> list[tuple[str, str]]:
 
 
 def _model_list(client: httpx.Client) -> Iterator[str]:
-    for model in _models(client):
+    models = _models(client)
+    trainable = [model for model in models if model.get("provider", "replicate") == "replicate"]
+    for model in trainable:
         yield f"{model['name']:<36} {model.get('description') or ''}".rstrip()
+    if others := len(models) - len(trainable):
+        yield f"... and {others} of other providers: GET /models lists them."
 
 
 def _models(client: httpx.Client) -> list[dict[str, str]]:

@@ -202,7 +202,8 @@ async def test_a_host_that_keeps_silent_does_not_hold_up_others(ours: Sender, wo
     job = await ours.ended(1000)
 
     sending = asyncio.create_task(ours.send())
-    await until(lambda: f"evt_{job.id}_completed" in world.ids)
+    # Which of those that are sent together arrives first is chance.
+    await until(lambda: f"evt_{job.id}_completed" in world.ids and len(world.seen) > AT_ONCE_PER_HOST)
 
     assert len(world.seen) == AT_ONCE_PER_HOST + 1
     later = await ours.ended(1001)

@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 CLIENTS := 1.0.7 2.0.0b4
 UV := $(shell command -v uv 2>/dev/null)
 
+# Compiled modules are kept, whatever the shell says: tests start dozens of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run demo test test-endtoend test-clients test-datadog test-telemetry test-local format bench lock clean
 
 help: ## List the targets.

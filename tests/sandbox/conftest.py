@@ -211,3 +211,30 @@ def encoded() -> Encoded:
         return base64.b64encode(file.getvalue()).decode()
 
     return made
+
+
+@pytest.fixture
+def heard() -> list[httpx.Request]:
+    """The webhooks that were received."""
+    return []
+
+
+@pytest.fixture
+def answers() -> list[int]:
+    """What the receiver answers next; 200 when it is empty, nothing at all for 0."""
+    return []
+
+
+@pytest.fixture
+async def outside(heard: list[httpx.Request], answers: list[int]) -> AsyncIterator[httpx.AsyncClient]:
+    """The way to the receiver of webhooks."""
+
+    def receive(request: httpx.Request) -> httpx.Response:
+        heard.append(request)
+        status = answers.pop(0) if answers else 200
+        if status == 0:
+            raise httpx.ConnectError("nobody there", request=request)
+        return httpx.Response(status)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(receive)) as http:
+        yield http

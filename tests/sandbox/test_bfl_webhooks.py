@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -16,33 +15,6 @@ from tests.sandbox.conftest import Make, Order
 from tests.sandbox.leaping_clock import LeapingClock
 
 HOOK = "https://example.com/hook?job=1"
-
-
-@pytest.fixture
-def heard() -> list[httpx.Request]:
-    """The webhooks that were received."""
-    return []
-
-
-@pytest.fixture
-def answers() -> list[int]:
-    """What the receiver answers next; 200 when it is empty, nothing at all for 0."""
-    return []
-
-
-@pytest.fixture
-async def outside(heard: list[httpx.Request], answers: list[int]) -> AsyncIterator[httpx.AsyncClient]:
-    """The way to the receiver of webhooks."""
-
-    def receive(request: httpx.Request) -> httpx.Response:
-        heard.append(request)
-        status = answers.pop(0) if answers else 200
-        if status == 0:
-            raise httpx.ConnectError("nobody there", request=request)
-        return httpx.Response(status)
-
-    async with httpx.AsyncClient(transport=httpx.MockTransport(receive)) as http:
-        yield http
 
 
 @pytest.fixture

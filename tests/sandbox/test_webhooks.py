@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -18,33 +18,6 @@ from tests.sandbox.leaping_clock import LeapingClock
 
 HOOK = "https://example.com/hook?job=1"
 PATH = "models/black-forest-labs/flux-schnell/predictions"
-
-
-@pytest.fixture
-def heard() -> list[httpx.Request]:
-    """The webhooks that were received."""
-    return []
-
-
-@pytest.fixture
-def answers() -> list[int]:
-    """What the receiver answers next; 200 when it is empty, nothing at all for 0."""
-    return []
-
-
-@pytest.fixture
-async def outside(heard: list[httpx.Request], answers: list[int]) -> AsyncIterator[httpx.AsyncClient]:
-    """The way to the receiver of webhooks."""
-
-    def receive(request: httpx.Request) -> httpx.Response:
-        heard.append(request)
-        status = answers.pop(0) if answers else 200
-        if status == 0:
-            raise httpx.ConnectError("nobody there", request=request)
-        return httpx.Response(status)
-
-    async with httpx.AsyncClient(transport=httpx.MockTransport(receive)) as http:
-        yield http
 
 
 @pytest.fixture

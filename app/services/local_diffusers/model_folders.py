@@ -37,7 +37,7 @@ class Part:
     """One part of a pipeline: its class, and its files with weights by variant (None is the plain one)."""
 
     name: str
-    library: str
+    package: str
     class_name: str
     weights: Mapping[str | None, tuple[Path, ...]]
     has_pickle: bool
@@ -98,12 +98,12 @@ def open_folder(path: Path) -> ModelFolder:
     parts = {}
     for name, described in index.items():
         match described:
-            case [str(library), str(class_name)]:
-                if library not in _LIBRARIES:
+            case [str(package), str(class_name)]:
+                if package not in _LIBRARIES:
                     raise UnusableFolderError(
-                        f"needs code of its own for its {name} ({library}), which is not run here"
+                        f"needs code of its own for its {name} ({package}), which is not run here"
                     )
-                parts[name] = _part(path / name, library, class_name)
+                parts[name] = _part(path / name, package, class_name)
     return ModelFolder(path, pipeline, parts)
 
 
@@ -170,7 +170,7 @@ def count_numbers(folder: ModelFolder, variant: str | None) -> int:
     return total
 
 
-def _part(folder: Path, library: str, class_name: str) -> Part:
+def _part(folder: Path, package: str, class_name: str) -> Part:
     weights: dict[str | None, list[Path]] = {}
     pieces: dict[str | None, int] = {}
     names = sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
@@ -181,7 +181,7 @@ def _part(folder: Path, library: str, class_name: str) -> Part:
         weights.setdefault(found["variant"], []).append(folder / name)
         pieces[found["variant"]] = int(found["a_all"] or found["b_all"] or 1)
     whole = {variant: tuple(files) for variant, files in weights.items() if len(files) == pieces[variant]}
-    return Part(folder.name, library, class_name, whole, any(name.endswith(".bin") for name in names))
+    return Part(folder.name, package, class_name, whole, any(name.endswith(".bin") for name in names))
 
 
 def _json_object(file: Path) -> dict[str, JsonValue]:

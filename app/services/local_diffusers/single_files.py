@@ -89,8 +89,8 @@ def _part(
             "fetched."
         )
     part = folder.parts[name]
-    library = libraries.transformers() if part.library == "transformers" else libraries.diffusers()
-    return getattr(library, part.class_name).from_pretrained(
+    package = libraries.transformers() if part.package == "transformers" else libraries.diffusers()
+    return getattr(package, part.class_name).from_pretrained(
         str(folder.path / name),
         dtype=dtype,
         variant=next(iter(part.weights)) if None not in part.weights else None,

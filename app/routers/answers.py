@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from app.dependencies import prefers_async
-from app.errors import JobFailedError
+from app.errors import JobFailedError, ModelNotFoundError
 from app.models import Job
 from app.schemas.jobs import JobOut
 
@@ -18,7 +18,9 @@ def answer(body: BaseModel, status_code: int = 200, headers: Mapping[str, str] |
 
 
 MODERATED = JobFailedError("4f1c", "content_moderated", "The safety filter withheld the pictures.")
-"""How a generation may end for a caller who waits, as an example for the API description."""
+NO_SUCH_MODEL = ModelNotFoundError("Replicate has no model 'me/cats' for this service.")
+NO_SUCH_TRAINER = ModelNotFoundError("Replicate has no model 'me/trainer' for this service.")
+"""How requests may end, as examples for the API description."""
 
 
 def accepted(request: Request, job: Job, *, queue_place: int | None) -> Response:

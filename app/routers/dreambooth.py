@@ -22,13 +22,12 @@ from app.errors import (
     FieldError,
     InvalidRequestError,
     JobNotFoundError,
-    ModelNotFoundError,
     PayloadTooLargeError,
 )
 from app.models import JobStatus
 from app.problem_details import problems
 from app.request_bodies import BodyWithFiles, body_of, body_with_files_of, documented_body
-from app.routers.answers import MODERATED, answer
+from app.routers.answers import MODERATED, NO_SUCH_MODEL, NO_SUCH_TRAINER, answer
 from app.routers.training_status import training_status
 from app.schemas.dreambooth import RunModelIn, TrainModelIn
 from app.schemas.replicate_shapes import PredictionOut, TrainingOut
@@ -60,7 +59,7 @@ PredictionUrl = Annotated[
         202: {"model": TrainingOut, "description": "Recorded; the provider has not taken it yet."},
         **problems(
             *(401, 403, 415, 502, 503),
-            ModelNotFoundError("Replicate has no model 'me/trainer' for this service."),
+            NO_SUCH_TRAINER,
             PayloadTooLargeError("The training pictures have more than 100 MB, the most that is taken."),
             InvalidRequestError([FieldError("instance_prompt", "missing, but required.")]),
         ),
@@ -105,7 +104,7 @@ async def train_model(
         **problems(
             *(401, 403, 413, 415, 502, 503),
             MODERATED,
-            ModelNotFoundError("Replicate has no model 'me/cats' for this service."),
+            NO_SUCH_MODEL,
             InvalidRequestError([FieldError("prompt", "missing, but required.")]),
         ),
     },

@@ -19,14 +19,13 @@ from app.dependencies import (
 from app.errors import (
     FieldError,
     InvalidRequestError,
-    ModelNotFoundError,
     PayloadTooLargeError,
     TrainingSetRefusedError,
 )
 from app.models import JobStatus
 from app.problem_details import problems
 from app.request_bodies import BodyWithFiles, body_with_files_of, documented_body
-from app.routers.answers import answer
+from app.routers.answers import NO_SUCH_TRAINER, answer
 from app.routers.refused_sets import refused_altogether
 from app.schemas.training import FineTuneIn, FineTuneOut
 from app.services.training_sets import Checked, Datasets, with_refused_options
@@ -48,7 +47,7 @@ Body = Annotated[
         202: {"model": FineTuneOut, "description": "Recorded; the provider has not taken it yet."},
         **problems(
             *(401, 403, 415, 502, 503),
-            ModelNotFoundError("Replicate has no model 'me/trainer' for this service."),
+            NO_SUCH_TRAINER,
             PayloadTooLargeError("The training pictures have more than 100 MB, the most that is taken."),
             InvalidRequestError([FieldError("steps", "0 is too small; 1 to 100000 is allowed.")]),
         ),

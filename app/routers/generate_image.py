@@ -6,11 +6,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.dependencies import GUARDED_GENERATE, IdempotencyKey, Jobs, MyTurn, SyncWait, WebhookReceiversDep
-from app.errors import FieldError, InvalidRequestError, JobFailedError, ModelNotFoundError
+from app.errors import FieldError, InvalidRequestError, JobFailedError
 from app.models import JobStatus
 from app.problem_details import problems
 from app.request_bodies import BODY_LIMIT_WITH_PICTURES, body_of, documented_body
-from app.routers.answers import accepted, answer
+from app.routers.answers import NO_SUCH_MODEL, accepted, answer
 from app.schemas.generation import GenerateImageIn, GenerateImageOut
 from app.schemas.jobs import JobOut
 
@@ -33,7 +33,7 @@ Body = Annotated[GenerateImageIn, Depends(body_of(GenerateImageIn, limit=BODY_LI
                 "content_moderated",
                 "The safety filter withheld the pictures. Another prompt or another seed may pass.",
             ),
-            ModelNotFoundError("Replicate has no model 'me/cats' for this service."),
+            NO_SUCH_MODEL,
             InvalidRequestError([FieldError("width", "99 is too small; 256 to 1440 is allowed.")]),
         ),
     },

@@ -17,11 +17,11 @@ from app.dependencies import (
     SyncWait,
     WebhookReceiversDep,
 )
-from app.errors import FieldError, InvalidRequestError, ModelNotFoundError
+from app.errors import FieldError, InvalidRequestError
 from app.models import JobStatus
 from app.problem_details import problems
 from app.request_bodies import BODY_LIMIT_WITH_PICTURES, body_of, documented_body
-from app.routers.answers import MODERATED, accepted, answer
+from app.routers.answers import MODERATED, NO_SUCH_MODEL, NO_SUCH_TRAINER, accepted, answer
 from app.schemas.image_service import ImageTrainIn, OneImageIn
 from app.schemas.jobs import JobOut, image_url
 from app.schemas.replicate_shapes import TrainingOut
@@ -46,7 +46,7 @@ _PICTURE = {kind: _BINARY for kind in ("image/webp", "image/png", "image/jpeg")}
         **problems(
             *(401, 403, 413, 415, 502, 503),
             MODERATED,
-            ModelNotFoundError("Replicate has no model 'me/cats' for this service."),
+            NO_SUCH_MODEL,
             InvalidRequestError([FieldError("prompt", "missing, but required.")]),
         ),
     },
@@ -91,7 +91,7 @@ async def generate_one_image(
         202: {"model": TrainingOut, "description": "Recorded; the provider has not taken it yet."},
         **problems(
             *(401, 403, 413, 415, 502, 503),
-            ModelNotFoundError("Replicate has no model 'me/trainer' for this service."),
+            NO_SUCH_TRAINER,
             InvalidRequestError(
                 [
                     FieldError(

@@ -244,6 +244,7 @@ async def _wired(
     )
     gates |= {provider.name: SendingGate(clock) for provider in providers}
     image_files = ImageFiles(settings.image_store, clock=clock)
+    stack.push_async_callback(image_files.aclose)
     await image_files.sweep()
     images = ImageService(files=image_files, rows=ImageRows(database), clock=clock)
     upload_limit = settings.training_upload_limit_mb * 1024 * 1024

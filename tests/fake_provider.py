@@ -298,11 +298,9 @@ async def process(
         stack.push_async_callback(database.aclose)
         await database.start()
         store, watchers = JobStore(database), JobWatchers()
-        images = ImageService(
-            files=ImageFiles(directory / "generated_images", clock=clock),
-            rows=ImageRows(database),
-            clock=clock,
-        )
+        files = ImageFiles(directory / "generated_images", clock=clock)
+        stack.push_async_callback(files.aclose)
+        images = ImageService(files=files, rows=ImageRows(database), clock=clock)
         training_sets = TrainingSets(
             directory=directory / "training_images", limit_bytes=1_000_000, clock=clock
         )

@@ -1,8 +1,8 @@
 """The SQL database: short transactions, off the event loop, several writers sharing one commit.
 
 SQLite commits one transaction at a time, and a commit costs more than the statements in it. So all writes
-of this process go through one thread, which runs whatever is waiting in one transaction (each in its own
-savepoint) and commits once; callers are answered after the commit.
+of this process go through one thread, which runs whatever is waiting in one transaction and commits once;
+callers are answered after the commit. Where one of them fails, the others are run again without it.
 """
 
 import asyncio
@@ -181,7 +181,8 @@ class Database:
     def _commit(self, batch: Sequence[_Write[Any]]) -> None:
         try:
             with self._engine.connect() as connection:
-                if _committed(connection, batch):
+                # Savepoints cost more than most operations, and operations hardly ever fail.
+                if _committed(connection, batch) or _committed(connection, batch, apart=True):
                     return
                 # One of them, and it is not known which, broke the transaction of all.
                 for write in batch:
@@ -193,20 +194,21 @@ class Database:
                     write.error = exc
 
 
-def _committed(connection: Connection, writes: Sequence[_Write[Any]]) -> bool:
+def _committed(connection: Connection, writes: Sequence[_Write[Any]], *, apart: bool = False) -> bool:
     """Run them in one transaction; False if that cannot be, and nothing has changed.
 
-    A single write is always settled by this. Raises where no transaction can be begun.
+    With `apart`, each in a savepoint of its own, one that fails does not undo the others. A single write is
+    always settled by this. Raises where no transaction can be begun.
     """
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
         for write in writes:
-            connection.exec_driver_sql("SAVEPOINT operation")
+            if apart:
+                _run_apart(connection, write)
+                continue
             write.run(connection)
             if write.error is not None:
-                # Fails where the error has ended the whole transaction, as a full disk does.
-                connection.exec_driver_sql("ROLLBACK TO operation")
-            connection.exec_driver_sql("RELEASE operation")
+                raise write.error
         connection.exec_driver_sql("COMMIT")
     except Exception as exc:
         _roll_back(connection)
@@ -216,6 +218,15 @@ def _committed(connection: Connection, writes: Sequence[_Write[Any]]) -> bool:
     for write in writes:
         write.done = True
     return True
+
+
+def _run_apart(connection: Connection, write: _Write[Any]) -> None:
+    connection.exec_driver_sql("SAVEPOINT operation")
+    write.run(connection)
+    if write.error is not None:
+        # Fails where the error has ended the whole transaction, as a full disk does.
+        connection.exec_driver_sql("ROLLBACK TO operation")
+    connection.exec_driver_sql("RELEASE operation")
 
 
 def _roll_back(connection: Connection) -> None:

@@ -1,26 +1,22 @@
 """The folder with the finished pictures: a file appears in it whole, or not at all."""
 
 import asyncio
-import hashlib
-import mmap
 import os
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISREG
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 from app.clock import Clock
 from app.storage.folder_flushes import FolderFlush
+from app.storage.incoming_file import INCOMING, IncomingFile
+from app.storage.picture_writer.writer import PictureWriter
 
 THUMBNAILS = ".thumbnails"
 ABANDONED_AFTER = timedelta(hours=1)
 
-_INCOMING = ".{}.part"
 # More than is buffered, so that a full disk shows; a file without content fits on it.
 _PROBE = bytes(64 * 1024)
 # A link under one of our names would hand out a file that is not ours. (Windows has no such flag.)
@@ -36,72 +32,6 @@ class FileContent:
     content: bytes | None
 
 
-class IncomingFile:
-    """A file on its way: hidden beside its target until `publish`, gone after `discard`.
-
-    Every method blocks: call them in a thread. As a context manager, what was not published is discarded.
-    """
-
-    def __init__(self, folder: Path, flush: FolderFlush) -> None:
-        """`flush` is the one of `folder`."""
-        self._folder = folder
-        self._flush = flush
-        self._path = folder / _INCOMING.format(f"{random.getrandbits(64):016x}")
-        try:
-            self._file: BinaryIO = self._path.open("x+b")
-        except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("x+b")
-        self._digest = hashlib.sha256()
-        self._settled = False
-        self.size_bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.discard()
-
-    @property
-    def sha256(self) -> str:
-        """The hash of what was written so far, in hexadecimal digits."""
-        return self._digest.hexdigest()
-
-    def write(self, data: bytes) -> None:
-        """Append `data`."""
-        self._file.write(data)
-        self._digest.update(data)
-        self.size_bytes += len(data)
-
-    @contextmanager
-    def mapped(self) -> Iterator[mmap.mmap]:
-        """What was written so far (which must not be nothing), as memory that is read from disk when used."""
-        self._file.flush()
-        with mmap.mmap(self._file.fileno(), self.size_bytes, access=mmap.ACCESS_READ) as memory:
-            yield memory
-
-    def publish(self, name: str) -> None:
-        """Give the file its name, after everything in it has reached the disk; replaces an older one."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._path.replace(self._folder / name)
-        self._settled = True
-        self._flush()
-
-    def discard(self) -> None:
-        """Remove the file, unless it was published; safe to repeat."""
-        if self._settled:
-            return
-        # A full disk may refuse the bytes that are still buffered; they are not wanted any more.
-        with suppress(OSError):
-            self._file.close()
-        self._path.unlink(missing_ok=True)
-        self._settled = True
-
-
 class ImageFiles:
     """The folder `root` and its thumbnails. The names given are trusted: check them before."""
 
@@ -109,6 +39,7 @@ class ImageFiles:
         self._root = root
         self._clock = clock
         self._flushes = {folder: FolderFlush(root / folder) for folder in ("", THUMBNAILS)}
+        self._writer = PictureWriter(root, self._flushes[""])
 
     async def sweep(self) -> int:
         """Remove what a killed process left half written, and say how many files that were.
@@ -120,6 +51,14 @@ class ImageFiles:
     async def check_writable(self) -> None:
         """Write a small file and take it away again; raises `OSError` if that cannot be done."""
         await asyncio.to_thread(self._try_writing)
+
+    async def put(self, name: str, body: bytes) -> str:
+        """Put a whole picture on disk under its name; its SHA-256. Raises `OSError`."""
+        return await self._writer.put(name, body)
+
+    async def aclose(self) -> None:
+        """Let go of what helps with writing."""
+        await self._writer.aclose()
 
     def incoming(self, folder: str = "") -> IncomingFile:
         """A new file for the root, or for the folder of thumbnails. Blocks."""
@@ -158,7 +97,7 @@ class ImageFiles:
     def _sweep(self, before: datetime) -> int:
         removed = 0
         for folder in (self._root, self._root / THUMBNAILS):
-            for path in folder.glob(_INCOMING.format("*")):
+            for path in folder.glob(INCOMING.format("*")):
                 # Another process may have published or swept it meanwhile.
                 with suppress(FileNotFoundError):
                     if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:

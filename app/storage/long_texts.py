@@ -6,8 +6,8 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from app.storage.files import IncomingFile
 from app.storage.folder_flushes import FolderFlush
+from app.storage.incoming_file import IncomingFile
 
 
 class LongTexts:

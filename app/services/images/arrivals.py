@@ -9,10 +9,12 @@ from typing import ParamSpec, TypeVar
 from app.clock import Clock
 from app.errors import DownloadError
 from app.models import Image
-from app.services.images.inspection import inspect
+from app.services.images.inspection import Picture, inspect
 from app.services.images.recently_used import RecentlyUsed
 from app.services.readiness import Writable
-from app.storage.files import ImageFiles, IncomingFile
+from app.storage.files import ImageFiles
+from app.storage.incoming_file import IncomingFile
+from app.turns import Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,6 +26,8 @@ MOST_BYTES = 256 * MIB
 SPILL_AT = 8 * MIB
 SPILL_AT_WHEN_SHORT = MIB // 16
 MEMORY_FOR_BODIES = 64 * MIB
+QUICKLY_INSPECTED = 2 * MIB
+"""Up to this size a look at a picture keeps nobody waiting."""
 
 ARRIVALS_REMEMBERED = 1024
 NAME = re.compile(r"generated_image_[0-9A-Za-z-]{1,64}_[1-9][0-9]{0,2}\.(?:png|jpg|webp|gif)", re.ASCII)
@@ -45,6 +49,7 @@ class Arrivals:
         self._writable = writable
         self._clock = clock
         self._bytes_coming = 0
+        self._turns = Turns(4)
         self._remembered: RecentlyUsed[str, tuple[str, Image]] = RecentlyUsed(
             ARRIVALS_REMEMBERED, weigh=lambda _: 1
         )
@@ -54,6 +59,7 @@ class Arrivals:
         chunks: list[bytes] = []
         held = size = 0
         incoming: IncomingFile | None = None
+        turn = await self._turns.take()
         body = download(url)
         try:
             async for chunk in body:
@@ -73,10 +79,14 @@ class Arrivals:
                     self._bytes_coming -= held
                     held = 0
                     chunks.clear()
+            turn.over()
             if size == 0:
                 raise DownloadError("The provider's file is empty.")
-            return await self._on_disk(self._keep, job_id, position, chunks, incoming)
+            if incoming is None and size <= QUICKLY_INSPECTED:
+                return await self._keep(job_id, position, b"".join(chunks))
+            return await self._on_disk(self._keep_large, job_id, position, chunks, incoming)
         finally:
+            turn.over()
             self._bytes_coming -= held
             if isinstance(body, AsyncGenerator):
                 await body.aclose()
@@ -102,16 +112,31 @@ class Arrivals:
         """Nobody will ask for `image` again."""
         self._remembered.forget(_place(image.job_id, image.position))
 
-    def _keep(self, job_id: str, position: int, chunks: list[bytes], incoming: IncomingFile | None) -> Image:
+    async def _keep(self, job_id: str, position: int, body: bytes) -> Image:
+        """Check the picture, put it on disk."""
+        picture = inspect(body)
+        name = _name(job_id, position, picture)
+        try:
+            sha256 = await self._files.put(name, body)
+        except OSError as exc:
+            raise self._not_stored(exc) from exc
+        return self._image(job_id, position, name, picture, len(body), sha256)
+
+    def _keep_large(
+        self, job_id: str, position: int, chunks: list[bytes], incoming: IncomingFile | None
+    ) -> Image:
         """Write what is left, check the whole, give it its name. Blocks."""
         with incoming or self._files.incoming() as file:
             file.write(b"".join(chunks))
             with file.mapped() as body:
                 picture = inspect(body)
-            name = f"generated_image_{job_id}_{position}.{picture.media_type.extension}"
-            if not NAME.fullmatch(name):
-                raise ValueError(f"{job_id!r} cannot be part of a file's name.")
+            name = _name(job_id, position, picture)
             file.publish(name)
+        return self._image(job_id, position, name, picture, file.size_bytes, file.sha256)
+
+    def _image(
+        self, job_id: str, position: int, name: str, picture: Picture, size_bytes: int, sha256: str
+    ) -> Image:
         return Image(
             name=name,
             job_id=job_id,
@@ -119,8 +144,8 @@ class Arrivals:
             media_type=picture.media_type.value,
             width=picture.width,
             height=picture.height,
-            size_bytes=file.size_bytes,
-            sha256=file.sha256,
+            size_bytes=size_bytes,
+            sha256=sha256,
             created_at=self._clock.now(),
         )
 
@@ -129,9 +154,19 @@ class Arrivals:
         try:
             return await asyncio.to_thread(step, *args, **kwargs)
         except OSError as exc:
-            self._writable.doubt()
-            _logger.exception("A finished picture could not be stored.")
-            raise DownloadError(f"A finished picture could not be stored: {exc.strerror or exc}.") from exc
+            raise self._not_stored(exc) from exc
+
+    def _not_stored(self, exc: OSError) -> DownloadError:
+        self._writable.doubt()
+        _logger.error("A finished picture could not be stored.", exc_info=exc)
+        return DownloadError(f"A finished picture could not be stored: {exc.strerror or exc}.")
+
+
+def _name(job_id: str, position: int, picture: Picture) -> str:
+    name = f"generated_image_{job_id}_{position}.{picture.media_type.extension}"
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{job_id!r} cannot be part of a file's name.")
+    return name
 
 
 def _place(job_id: str, position: int) -> str:

@@ -8,6 +8,9 @@ from app.errors import DownloadError
 
 MOST_PIXELS = 100_000_000
 
+Body = bytes | mmap.mmap
+"""A whole file."""
+
 
 class MediaType(StrEnum):
     """The kinds of pictures that are kept."""
@@ -32,7 +35,7 @@ class Picture:
     height: int
 
 
-def inspect(body: mmap.mmap) -> Picture:
+def inspect(body: Body) -> Picture:
     """What the picture in `body` is. Blocks, though for microseconds only.
 
     Raises `DownloadError` when it is none of the kinds we keep, damaged, cut off (all of which another
@@ -74,7 +77,7 @@ def _kind_of(head: bytes) -> MediaType | None:
     return None
 
 
-def _is_complete(media_type: MediaType, body: mmap.mmap) -> bool:
+def _is_complete(media_type: MediaType, body: Body) -> bool:
     """Whether the end that the format prescribes is there; what follows it is nobody's concern.
 
     Searches say where they start, since a map has a position of its own.
@@ -92,7 +95,7 @@ def _is_complete(media_type: MediaType, body: mmap.mmap) -> bool:
             return body[-16:].rstrip(b"\x00").endswith(b";") and body.rfind(b"\x00;", 0) != -1
 
 
-def _dimensions(media_type: MediaType, body: mmap.mmap) -> tuple[int, int]:
+def _dimensions(media_type: MediaType, body: Body) -> tuple[int, int]:
     """Width and height as the header has them; noughts where it is not readable.
 
     Read by hand, as Pillow's decoder of WebP takes ten times as long as everything else here, and the
@@ -115,12 +118,16 @@ def _dimensions(media_type: MediaType, body: mmap.mmap) -> tuple[int, int]:
 _JPEG_SCAN = frozenset({0xDA})
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_EMPTY = frozenset(range(0xD0, 0xD9)) | {0x01}
+_JPEG_MOST_STEPS = 5000
+"""More segments and fill bytes than any picture has before its first scan."""
 
 
-def _jpeg_segment(body: mmap.mmap, wanted: frozenset[int]) -> int | None:
+def _jpeg_segment(body: Body, wanted: frozenset[int]) -> int | None:
     """Where the first segment with one of these markers begins (ITU T.81, annex B)."""
     at = 2
-    while at + 4 <= len(body) and body[at] == 0xFF:
+    for _ in range(_JPEG_MOST_STEPS):
+        if at + 4 > len(body) or body[at] != 0xFF:
+            break
         marker = body[at + 1]
         if marker in wanted:
             return at

@@ -21,7 +21,6 @@ from app.services.jobs.watchers import JobWatchers
 from app.services.provider import Report
 from app.services.providers import Providers
 from app.storage.jobs import JobStore, Sending
-from app.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +44,6 @@ class JobDoor:
         self._watchers = watchers
         self._clock = clock
         self._usual_seconds = dict(usual_seconds or {})
-        self._landings = Turns()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def apply(self, job: Job, report: Report) -> Job:
@@ -140,13 +138,12 @@ class JobDoor:
     async def _bring_home(self, job: Job, after: Job, report: Report) -> Job:
         now = self._clock.now()
         try:
-            async with await self._landings.take():
-                pictures = await self._images.bring_home(
-                    job.id,
-                    report.outputs,
-                    self._providers.of(job.order.provider).download,
-                    accept_missing=life.pictures_given_up(job, gone=True, now=now),
-                )
+            pictures = await self._images.bring_home(
+                job.id,
+                report.outputs,
+                self._providers.of(job.order.provider).download,
+                accept_missing=life.pictures_given_up(job, gone=True, now=now),
+            )
         except AppError as exc:
             gone = isinstance(exc, DownloadError) and exc.gone
             logger.warning("job %s: pictures could not be fetched: %s", job.id, exc.detail)

@@ -1,7 +1,7 @@
 """An image service with a folder of its own; nothing in it may block the event loop."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,10 @@ def contents(store: Path) -> Contents:
 
 
 @pytest.fixture
-def files(store: Path, clock: ManualClock) -> ImageFiles:
-    return ImageFiles(store, clock=clock)
+async def files(store: Path, clock: ManualClock) -> AsyncIterator[ImageFiles]:
+    files = ImageFiles(store, clock=clock)
+    yield files
+    await files.aclose()
 
 
 @pytest.fixture

@@ -10,11 +10,13 @@ from app.services.images.inspection import MediaType, Picture, inspect
 from tests.pictures import encoded
 
 
-@pytest.fixture
-def look() -> Callable[[bytes], Picture]:
+@pytest.fixture(params=["in memory", "on disk"])
+def look(request: pytest.FixtureRequest) -> Callable[[bytes], Picture]:
     """Inspect a body given as bytes."""
 
     def inspected(body: bytes) -> Picture:
+        if request.param == "in memory":
+            return inspect(body)
         with mmap.mmap(-1, len(body)) as memory:
             memory.write(body)
             return inspect(memory)
@@ -40,6 +42,20 @@ def test_every_kind_of_picture_is_recognised(
     look: Callable[[bytes], Picture], body: bytes, media_type: MediaType
 ) -> None:
     assert look(body) == Picture(media_type, 301, 77)
+
+
+@pytest.mark.parametrize(("filling", "whole"), [(0, True), (300, True), (6000, False)])
+def test_a_jpeg_has_few_things_before_its_first_scan(
+    look: Callable[[bytes], Picture], *, filling: int, whole: bool
+) -> None:
+    jpeg = encoded("JPEG", 301, 77)
+    body = jpeg[:2] + b"\xff" * filling + jpeg[2:]
+    if whole:
+        assert look(body).width == 301
+    else:
+        # Nobody is kept waiting by a file that holds nothing else.
+        with pytest.raises(DownloadError, match="incomplete"):
+            look(body)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF"])

@@ -25,12 +25,15 @@ from app.errors import StorageUnavailableError
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 BUSY_TIMEOUT_MS = 4_000
 """How long a lock is waited for. A write may wait twice, for the batch before its own as well, and both
 together have to be well below a job's lease."""
 MIGRATION_BUSY_TIMEOUT_MS = 60_000
 MOST_WRITES_PER_COMMIT = 256
+FEW = 3
+"""How many writes of a kind are not worth being done at once."""
 READERS = 2
 
 _FAULTS = {
@@ -45,9 +48,22 @@ _FAULTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Together(Generic[Item]):
+    """How writes of one kind are done at once where several wait.
+
+    `write_all` does with their items what their operations would do one after the other, and each of them
+    answers True. Where it cannot, it raises or returns False, and they are done one after the other.
+    """
+
+    write_all: Callable[[Connection, Sequence[Item]], bool]
+    item: Item
+
+
 @dataclass(slots=True)
 class _Write(Generic[T]):
     operation: Callable[[Connection], T]
+    together: Together[Any] | None
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[T]
     done: bool = False
@@ -112,11 +128,16 @@ class Database:
         await asyncio.to_thread(self._readers.shutdown)
         await asyncio.to_thread(self._engine.dispose)
 
-    async def write(self, operation: Callable[[Connection], T]) -> T:
-        """Run `operation` in a transaction; when this returns, its effect is on disk."""
+    async def write(
+        self, operation: Callable[[Connection], T], *, together: Together[Any] | None = None
+    ) -> T:
+        """Run `operation` in a transaction; when this returns, its effect is on disk.
+
+        With `together`, writes that wait may be done otherwise, and in another order among themselves.
+        """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        write = _Write(operation, loop, answer)
+        write = _Write(operation, together, loop, answer)
         with self._door:
             self._check_open()
             self._writes.put(write)
@@ -202,13 +223,11 @@ def _committed(connection: Connection, writes: Sequence[_Write[Any]], *, apart: 
     """
     connection.exec_driver_sql("BEGIN IMMEDIATE")
     try:
-        for write in writes:
-            if apart:
+        if apart:
+            for write in writes:
                 _run_apart(connection, write)
-                continue
-            write.run(connection)
-            if write.error is not None:
-                raise write.error
+        else:
+            _run_together(connection, writes)
         connection.exec_driver_sql("COMMIT")
     except Exception as exc:
         _roll_back(connection)
@@ -218,6 +237,42 @@ def _committed(connection: Connection, writes: Sequence[_Write[Any]], *, apart: 
     for write in writes:
         write.done = True
     return True
+
+
+def _run_together(connection: Connection, writes: Sequence[_Write[Any]]) -> None:
+    """Run them all; raises when one of them fails."""
+    alike: dict[Callable[..., bool], list[_Write[Any]]] = {}
+    for write in writes:
+        if write.together is not None:
+            alike.setdefault(write.together.write_all, []).append(write)
+        else:
+            # Whatever it is, it comes after what was asked for before.
+            _run_alike(connection, alike)
+            alike.clear()
+            _run_or_raise(connection, write)
+    _run_alike(connection, alike)
+
+
+def _run_alike(connection: Connection, alike: dict[Callable[..., bool], list[_Write[Any]]]) -> None:
+    for write_all, writes in alike.items():
+        if len(writes) < FEW:
+            for write in writes:
+                _run_or_raise(connection, write)
+            continue
+        if not write_all(connection, [write.together.item for write in writes if write.together is not None]):
+            raise _NotTogetherError
+        for write in writes:
+            write.result = True
+
+
+def _run_or_raise(connection: Connection, write: _Write[Any]) -> None:
+    write.run(connection)
+    if write.error is not None:
+        raise write.error
+
+
+class _NotTogetherError(Exception):
+    """Some of the writes have to be done one by one."""
 
 
 def _run_apart(connection: Connection, write: _Write[Any]) -> None:

@@ -24,12 +24,13 @@ from app.models import (
     JobStatus,
     Limits,
 )
-from app.storage.database import Database
+from app.storage.database import Database, Together
 from app.storage.events import record_events
 from app.storage.fine_tunes import register
 from app.storage.images import image_to_row
 from app.storage.job_queue import has_room, place_of, sendable_ids
 from app.storage.job_rows import readable_jobs, to_row, with_images
+from app.storage.rows_at_once import AddAtOnce, ChangeAtOnce, Row
 from app.storage.tables import images, jobs
 
 _FIXED = frozenset(
@@ -38,14 +39,18 @@ _FIXED = frozenset(
     | {"warnings"}
 )
 _CHANGING = tuple(column.name for column in jobs.c if column.name not in _FIXED)
+_SEEN = {"id": "this_id", "revision": "seen_revision"}
 _ADD_JOB = insert(jobs)
+_ADD_JOBS = AddAtOnce(jobs)
 _ADD_IMAGE = insert(images)
+_ADD_IMAGES = AddAtOnce(images)
 _ONE = select(jobs).where(jobs.c.id == bindparam("id"))
 _CHANGE = (
     update(jobs)
-    .where(jobs.c.id == bindparam("this_id"), jobs.c.revision == bindparam("seen_revision"))
+    .where(*(jobs.c[name] == bindparam(given) for name, given in _SEEN.items()))
     .values({name: bindparam(name) for name in _CHANGING})
 )
+_CHANGE_ALL = ChangeAtOnce(jobs, _CHANGING, _SEEN)
 
 
 class Sending(Enum):
@@ -60,6 +65,14 @@ class RunTakenError(Exception):
     """A run at the provider was taken for a job's own, but belongs to another job."""
 
 
+def _change_all(connection: Connection, changes: Sequence[tuple[Row, Sequence[Row]]]) -> bool:
+    """Change jobs, each to its values, and add the pictures of each; whether all could be changed."""
+    pictures = [picture for _, of_job in changes for picture in of_job]
+    return _CHANGE_ALL(connection, [values for values, _ in changes]) and (
+        not pictures or _ADD_IMAGES(connection, pictures)
+    )
+
+
 class JobStore:
     """Adds jobs, finds them, and changes them by compare-and-set."""
 
@@ -70,14 +83,14 @@ class JobStore:
         """Record a new job; False if its idempotency key is taken."""
         row = to_row(job)
 
-        def operation(connection: Connection) -> None:
+        def operation(connection: Connection) -> bool:
             connection.execute(_ADD_JOB, row)
+            return True
 
         try:
-            await self._database.write(operation)
+            return await self._database.write(operation, together=Together(_ADD_JOBS, row))
         except IntegrityError:
             return False
-        return True
 
     async def change(self, job: Job) -> bool:
         """Write `job` over its previous revision; False if someone was faster.
@@ -87,7 +100,7 @@ class JobStore:
 
         Raises `RunTakenError` if its run at the provider belongs to another job.
         """
-        return await self._write(job, lambda connection: True)
+        return await self._write(job)
 
     async def send(self, job: Job, limits: Limits, *, behind_others: bool) -> Sending:
         """Like `change`, for a job that is about to be sent, if its provider has room for it.
@@ -107,25 +120,30 @@ class JobStore:
             return Sending.DONE
         return Sending.TAKEN if room else Sending.NO_ROOM
 
-    async def _write(self, job: Job, condition: Callable[[Connection], bool]) -> bool:
+    async def _write(self, job: Job, condition: Callable[[Connection], bool] | None = None) -> bool:
         row = to_row(job)
         values = {name: row[name] for name in _CHANGING}
         values |= {"this_id": job.id, "seen_revision": job.revision - 1}
         pictures = [image_to_row(image) for image in job.images] if job.status.is_final else []
+        trained = job.result is not None and job.status is JobStatus.SUCCEEDED
 
         def operation(connection: Connection) -> bool:
-            if not condition(connection) or connection.execute(_CHANGE, values).rowcount != 1:
+            if condition is not None and not condition(connection):
+                return False
+            if connection.execute(_CHANGE, values).rowcount != 1:
                 return False
             if pictures:
                 connection.execute(_ADD_IMAGE, pictures)
             if job.webhook_events:
                 record_events(connection, job)
-            if job.result is not None and job.status is JobStatus.SUCCEEDED:
+            if trained:
                 register(connection, job)
             return True
 
+        is_alone = condition is not None or job.webhook_events or trained
+        together = None if is_alone else Together(_change_all, (values, pictures))
         try:
-            return await self._database.write(operation)
+            return await self._database.write(operation, together=together)
         except IntegrityError as exc:
             if "upstream_id" not in str(exc.orig):
                 raise

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import cast
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import StorageUnavailableError
-from app.storage.database import Database
+from app.storage.database import Database, Together
 from tests.storage.conftest import Gather, Operation, insert_note
 
 
@@ -62,6 +62,39 @@ async def test_a_broken_constraint_is_told_only_to_who_broke_it(
     errors = await together(add("one"), add("one"), add("two"))
     assert [type(error) for error in errors] == [type(None), IntegrityError, type(None)]
     assert notes() == ["one", "two"]
+
+
+@pytest.mark.parametrize("possible", [True, False])
+async def test_writes_of_a_kind_are_done_at_once_and_overtake_no_others(
+    database: Database,
+    held_up: Callable[[], AbstractAsyncContextManager[None]],
+    add: Callable[[str], Operation],
+    notes: Callable[[], list[str]],
+    possible: bool,
+) -> None:
+    calls: list[Sequence[str]] = []
+
+    def add_all(connection: Connection, words: Sequence[str]) -> bool:
+        calls.append(words)
+        for word in words:
+            insert_note(connection, word)
+        return possible
+
+    def write(word: str) -> Awaitable[bool | None]:
+        def add_one(connection: Connection) -> bool:
+            insert_note(connection, word)
+            return True
+
+        if word == "e":
+            return database.write(add(word))
+        return database.write(add_one, together=Together(add_all, word))
+
+    async with held_up():
+        writes = [asyncio.ensure_future(write(word)) for word in "abcdefgh"]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*writes) == [None if word == "e" else True for word in "abcdefgh"]
+    assert notes() == list("abcdefgh")
+    assert calls == ([list("abcd"), list("fgh")] if possible else [list("abcd")])
 
 
 async def test_who_stops_waiting_does_not_stop_the_write(

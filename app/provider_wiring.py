@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from app.services.local_diffusers.client import LocalDiffusers
     from app.services.replicate_client import ReplicateClient
 
-MOST_CONNECTIONS = 4096
-"""To the providers at once: one for every generation that waits there."""
-
-IDLE_SECONDS = 30.0
-"""How long a connection to a provider is kept for the next request."""
-
-PICTURE_BYTES_READ = 256 * 1024
-"""From a connection at once: an ordinary picture in few pieces, each of which costs a round of the loop."""
-
 REPLICATE_URL = "https://api.replicate.com/v1"
 BFL_URL = "https://api.bfl.ai"
 """Where the embedded sandbox answers: at the real addresses, on a transport that leads nowhere else."""
@@ -34,7 +25,7 @@ SANDBOX_TOKEN = "sandbox"  # noqa: S105 - the sandbox takes any; it is no secret
 async def way_to_providers(
     settings: ProviderSettings, data_dir: "Path", clock: Clock, stack: AsyncExitStack
 ) -> "httpx.AsyncBaseTransport":
-    """The embedded sandbox, or the network by aiohttp: httpx's own pool is the slower one by far."""
+    """The embedded sandbox, or the network."""
     if settings.uses_sandbox:
         from app.sandbox import Pace, SandboxTransport, create_sandbox
 
@@ -47,20 +38,9 @@ async def way_to_providers(
         )
         await stack.enter_async_context(sandbox.router.lifespan_context(sandbox))
         return SandboxTransport(sandbox)
-    import aiohttp
-    from httpx_aiohttp import AiohttpTransport
-    from httpx_aiohttp.transport import AiohttpResponseStream
+    from app.services.provider_wire.aiohttp_transport import ProviderTransport
 
-    AiohttpResponseStream.CHUNK_SIZE = PICTURE_BYTES_READ
-
-    def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=IDLE_SECONDS)
-        # What one caller's answer sets must not go out with another's request.
-        return aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), read_bufsize=PICTURE_BYTES_READ
-        )
-
-    return AiohttpTransport(client=session)
+    return ProviderTransport()
 
 
 async def replicate(

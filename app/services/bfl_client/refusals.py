@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
-import httpx
-
 from app.errors import FieldError, ProviderRefusedError
 from app.models import FailureCode
-from app.services.provider_wire.answers import json_of
+from app.services.provider_wire.answers import Answer, json_of
 from app.services.provider_wire.secrecy import Scrubber
 
 NO_KEY = "Set BFL_API_KEY to use the models of Black Forest Labs."
@@ -44,9 +42,7 @@ def unknown_run(upstream_id: str) -> ProviderRefusedError:
     )
 
 
-def refusal(
-    answer: httpx.Response, scrub: Scrubber, names: Mapping[str, str] | None = None
-) -> ProviderRefusedError:
+def refusal(answer: Answer, scrub: Scrubber, names: Mapping[str, str] | None = None) -> ProviderRefusedError:
     """The error for an answer by which BFL declines; `names` says what callers call its fields."""
     status = answer.status_code
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):

@@ -18,11 +18,11 @@ from app.models import JobKind, Run
 from app.services.bfl_client.refusals import KEY_REFUSED, NO_KEY, key_error, refusal
 from app.services.bfl_client.results import TASK_NOT_FOUND, is_task
 from app.services.provider_wire.addresses import is_of, origin
-from app.services.provider_wire.answers import is_passing, json_of, pause_of, retry_after_header
+from app.services.provider_wire.answers import Answer, is_passing, json_of, pause_of, retry_after_header
 from app.services.provider_wire.faults import TransportFault
 from app.services.provider_wire.patience import PassingFault, Patience
 from app.services.provider_wire.secrecy import Scrubber
-from app.services.provider_wire.sending import send_once
+from app.services.provider_wire.sending import Outgoing, send_once
 from app.services.provider_wire.time_limits import SLOWEST_LINE, CallLimit
 
 _HOSTS = re.compile(r"(?:.+\.)?bfl\.(?:ai|ml)", re.ASCII)
@@ -149,7 +149,7 @@ class Wire:
         what = f"{method} {address.host}{address.path}"
         return await self._patience.repeated(what, ask, give_up_seconds=self._limits.give_up_seconds)
 
-    def _answered(self, answer: httpx.Response, *, shows_task: bool) -> object:
+    def _answered(self, answer: Answer, *, shows_task: bool) -> object:
         body = json_of(answer)
         # A task that has failed may come with 503, or with 422.
         if shows_task and is_task(body):
@@ -170,7 +170,7 @@ class Wire:
             pause=pause_of(retry_after_header(answer, self._clock.now())),
         )
 
-    def _refused_create(self, answer: httpx.Response, names: Mapping[str, str]) -> ProviderError:
+    def _refused_create(self, answer: Answer, names: Mapping[str, str]) -> ProviderError:
         status = answer.status_code
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             pause = pause_of(retry_after_header(answer, self._clock.now()))
@@ -208,14 +208,14 @@ class Wire:
     def _may_see_key(self, address: httpx.URL) -> bool:
         return is_of(address, _HOSTS) or origin(address) in (origin(self.base_url), origin(self._cluster_url))
 
-    def _request(self, method: str, address: httpx.URL, content: bytes | None) -> httpx.Request:
+    def _request(self, method: str, address: httpx.URL, content: bytes | None) -> Outgoing:
         self.check_key()
         if not self._may_see_key(address):
             raise ValueError(f"the key would go to {address.host!r}")
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate", "x-key": str(self._key)}
         if content is not None:
             headers["Content-Type"] = "application/json"
-        return httpx.Request(method, address, content=content, headers=headers)
+        return Outgoing(method, str(address), headers, content)
 
 
 def _root(url: str) -> httpx.URL:

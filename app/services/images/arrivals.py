@@ -14,7 +14,7 @@ from app.services.images.recently_used import RecentlyUsed
 from app.services.readiness import Writable
 from app.storage.files import ImageFiles
 from app.storage.incoming_file import IncomingFile
-from app.turns import Turns
+from app.turns import Turn, Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +26,10 @@ MOST_BYTES = 256 * MIB
 SPILL_AT = 8 * MIB
 SPILL_AT_WHEN_SHORT = MIB // 16
 MEMORY_FOR_BODIES = 64 * MIB
+BEGUN_AT_ONCE = 4
+"""How many downloads begin at the same moment, so that of many the first are here early."""
+WAITING_FOR_THE_DISK = 8 * MIB
+"""As long as no more is held, other downloads begin before a picture is on disk."""
 QUICKLY_INSPECTED = 2 * MIB
 """Up to this size a look at a picture keeps nobody waiting."""
 
@@ -49,18 +53,20 @@ class Arrivals:
         self._writable = writable
         self._clock = clock
         self._bytes_coming = 0
-        self._turns = Turns(4)
+        self._turns = Turns(BEGUN_AT_ONCE)
         self._remembered: RecentlyUsed[str, tuple[str, Image]] = RecentlyUsed(
             ARRIVALS_REMEMBERED, weigh=lambda _: 1
         )
 
     async def bring(self, job_id: str, position: int, url: str, download: Download) -> Image:
         """Put the picture at `url` on disk; raises `DownloadError`."""
+        async with await self._turns.take() as turn:
+            return await self._brought(job_id, position, download(url), turn)
+
+    async def _brought(self, job_id: str, position: int, body: AsyncIterator[bytes], turn: Turn) -> Image:
         chunks: list[bytes] = []
         held = size = 0
         incoming: IncomingFile | None = None
-        turn = await self._turns.take()
-        body = download(url)
         try:
             async for chunk in body:
                 chunks.append(chunk)
@@ -79,14 +85,14 @@ class Arrivals:
                     self._bytes_coming -= held
                     held = 0
                     chunks.clear()
-            turn.over()
             if size == 0:
                 raise DownloadError("The provider's file is empty.")
+            if self._bytes_coming <= WAITING_FOR_THE_DISK:
+                turn.over()
             if incoming is None and size <= QUICKLY_INSPECTED:
                 return await self._keep(job_id, position, b"".join(chunks))
             return await self._on_disk(self._keep_large, job_id, position, chunks, incoming)
         finally:
-            turn.over()
             self._bytes_coming -= held
             if isinstance(body, AsyncGenerator):
                 await body.aclose()

@@ -2,19 +2,58 @@
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-
-import httpx
+from typing import Protocol
 
 _LONGEST_PAUSE = timedelta(minutes=5)
 
 
-def json_of(response: httpx.Response) -> object:
+class Answer(Protocol):
+    """A whole answer, whatever its status; httpx's own responses are such."""
+
+    @property
+    def status_code(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, however it is written."""
+        ...
+
+    @property
+    def content(self) -> bytes: ...
+
+    @property
+    def is_success(self) -> bool: ...
+
+    @property
+    def is_redirect(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PlainAnswer:
+    """An answer and nothing else."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status_code < 300
+
+    @property
+    def is_redirect(self) -> bool:
+        return 300 <= self.status_code < 400
+
+
+def json_of(answer: Answer) -> object:
     """The answer's body, or None where it is no JSON."""
     try:
-        parsed: object = json.loads(response.content)
+        parsed: object = json.loads(answer.content)
     except (ValueError, RecursionError):
         return None
     return parsed
@@ -28,9 +67,9 @@ def is_passing(status: int) -> bool:
     )
 
 
-def retry_after_header(response: httpx.Response, now: datetime) -> float | None:
+def retry_after_header(answer: Answer, now: datetime) -> float | None:
     """The seconds in the header `Retry-After`, given as such or as a date; None where it is of no use."""
-    value = response.headers.get("retry-after")
+    value = answer.headers.get("retry-after")
     if value is None:
         return None
     try:

@@ -5,7 +5,6 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +13,7 @@ import httpx
 from app.errors import DownloadError
 from app.services.provider_wire.addresses import is_of, origin
 from app.services.provider_wire.faults import is_transport_fault
+from app.services.provider_wire.sending import Incoming, Outgoing, opened
 
 _MOST_BYTES = 50_000_000
 _MOST_SECONDS = 120.0
@@ -48,42 +48,33 @@ class Downloads:
             return
         address = self._checked(url)
         deadline = asyncio.get_running_loop().time() + self._most_seconds
-        # Past the client, which would look for cookies, redirects and credentials: none are wanted here.
-        request = httpx.Request(
-            "GET",
-            address,
-            # Compressing a picture gains nothing and would hide its length.
-            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
-            extensions={"timeout": _TIMEOUT.as_dict()},
-        )
+        # Compressing a picture gains nothing and would hide its length.
+        outgoing = Outgoing("GET", str(address), {"Accept": "*/*", "Accept-Encoding": "identity"})
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._transport.handle_async_request(request)
+                incoming = await opened(self._transport, outgoing, _TIMEOUT)
         except Exception as exc:
             if is_transport_fault(exc):
                 raise _broken(exc, address) from exc
             raise
         try:
-            async for piece in self._pieces(response, address, deadline):
+            async for piece in self._pieces(incoming, address, deadline):
                 yield piece
         finally:
-            with suppress(Exception):
-                await response.stream.aclose()  # type: ignore[union-attr]  # asynchronous, as the transport is
+            await incoming.aclose()
 
-    async def _pieces(
-        self, response: httpx.Response, address: httpx.URL, deadline: float
-    ) -> AsyncIterator[bytes]:
-        if response.status_code != HTTPStatus.OK:
+    async def _pieces(self, incoming: Incoming, address: httpx.URL, deadline: float) -> AsyncIterator[bytes]:
+        if incoming.status_code != HTTPStatus.OK:
             raise DownloadError(
-                f"The picture at {address.host} was answered with status {response.status_code}.",
-                gone=response.status_code in _GONE,
+                f"The picture at {address.host} was answered with status {incoming.status_code}.",
+                gone=incoming.status_code in _GONE,
             )
-        announced = _content_length(response)
+        announced = _content_length(incoming)
         if announced is not None and announced > self._most_bytes:
             raise self._too_large()
-        if response.headers.get("content-encoding", "identity") != "identity":
+        if incoming.headers.get("content-encoding", "identity") != "identity":
             raise DownloadError(f"The picture at {address.host} came compressed, which was not asked for.")
-        chunks = aiter(response.stream)  # type: ignore[arg-type]  # asynchronous, as the transport is
+        chunks = incoming.pieces()
         total, ended = 0, False
         while not ended:
             piece: list[bytes] = []
@@ -155,8 +146,8 @@ def _data_of(url: str) -> bytes:
     return unquote_to_bytes(body)
 
 
-def _content_length(response: httpx.Response) -> int | None:
-    value = response.headers.get("content-length", "")
+def _content_length(incoming: Incoming) -> int | None:
+    value = incoming.headers.get("content-length", "")
     return int(value) if value.isascii() and value.isdigit() else None
 
 

@@ -14,16 +14,15 @@ import httpx
 from pydantic_core import to_json
 
 from app.models import JsonValue
-from app.services.images.recently_used import RecentlyUsed
+from app.services.provider_wire.answers import Answer
 from app.services.provider_wire.faults import TransportFault
-from app.services.provider_wire.sending import send_once
+from app.services.provider_wire.sending import Outgoing, send_once
 from app.services.provider_wire.time_limits import CallLimit
 
 if TYPE_CHECKING:
     from replicate import AsyncReplicate
 
 
-_ADDRESSES_KEPT = 100
 _TAKEN = {"Accept-Encoding": "gzip, deflate"}
 
 
@@ -41,7 +40,6 @@ class OfficialApi:
         self._api: AsyncReplicate | None = None
         self._headers: dict[str, str] = {}
         self._loading = asyncio.Lock()
-        self._addresses: RecentlyUsed[str, httpx.URL] = RecentlyUsed(_ADDRESSES_KEPT, weigh=lambda _: 1)
 
     async def send(
         self,
@@ -52,7 +50,7 @@ class OfficialApi:
         body: Mapping[str, JsonValue] | None = None,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         """The answer, whatever its status; raises `TransportFault` where none came within `limit`."""
         api = self._api or await self._load()
         # Loaded by now; the package takes 0.4 s to import, which nobody should pay for `import app.main`.
@@ -81,25 +79,17 @@ class OfficialApi:
 
     async def create(
         self, path: str, *, limit: CallLimit, body: Mapping[str, JsonValue], headers: Mapping[str, str]
-    ) -> httpx.Response:
+    ) -> Answer:
         """The answer to a POST that is sent once, with the package's headers and past its machinery."""
         if self._api is None:
             await self._load()
-        request = httpx.Request(
+        outgoing = Outgoing(
             "POST",
-            self._address(path),
-            content=to_json(body),
+            f"{self._base_url.rstrip('/')}{path}",
             headers={**self._headers, **_TAKEN, **headers},
+            content=to_json(body),
         )
-        return await send_once(self._transport, request, limit)
-
-    def _address(self, path: str) -> httpx.URL:
-        # A model is asked again and again, and reading an address takes 60 us.
-        address = self._addresses.get(path)
-        if address is None:
-            address = httpx.URL(f"{self._base_url.rstrip('/')}{path}")
-            self._addresses.put(path, address)
-        return address
+        return await send_once(self._transport, outgoing, limit)
 
     async def _load(self) -> "AsyncReplicate":
         async with self._loading:

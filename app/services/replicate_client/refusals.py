@@ -5,11 +5,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-import httpx
-
 from app.errors import FieldError, ProviderRefusedError
 from app.models import FailureCode
-from app.services.provider_wire.answers import json_of, pause_of, retry_after_header
+from app.services.provider_wire.answers import Answer, json_of, pause_of, retry_after_header
 from app.services.provider_wire.secrecy import Scrubber
 
 TOKEN_REFUSED = "Replicate refused the service's API token. Set a valid REPLICATE_API_TOKEN."  # noqa: S105
@@ -32,9 +30,9 @@ _SENTENCES: dict[int, str] = {
 }
 
 
-def refusal(response: httpx.Response, scrub: Scrubber, secrets: Iterable[str] = ()) -> ProviderRefusedError:
+def refusal(answer: Answer, scrub: Scrubber, secrets: Iterable[str] = ()) -> ProviderRefusedError:
     """The error for an answer by which Replicate declines, in words that may be shown to the caller."""
-    status = response.status_code
+    status = answer.status_code
     if status == HTTPStatus.UNAUTHORIZED:
         return ProviderRefusedError(
             TOKEN_REFUSED, failure_code=FailureCode.PROVIDER_TOKEN_REFUSED, upstream_status=status
@@ -43,13 +41,13 @@ def refusal(response: httpx.Response, scrub: Scrubber, secrets: Iterable[str] = 
         return ProviderRefusedError(
             _NO_MORE_WORK, failure_code=FailureCode.PROVIDER_OUT_OF_CREDIT, upstream_status=status
         )
-    if response.is_redirect:
+    if answer.is_redirect:
         return ProviderRefusedError(
             "Replicate's address answered with a redirect. Check REPLICATE_BASE_URL.",
             failure_code=FailureCode.PROVIDER_REFUSED,
             upstream_status=status,
         )
-    body = json_of(response)
+    body = json_of(answer)
     members = body if isinstance(body, dict) else {}
     errors = _field_errors(members.get("invalid_fields"), scrub, secrets)
     sentence = _SENTENCES.get(status, f"Replicate refused the request with status {status}.")
@@ -62,14 +60,14 @@ def refusal(response: httpx.Response, scrub: Scrubber, secrets: Iterable[str] = 
     )
 
 
-def retry_after(response: httpx.Response, now: datetime) -> timedelta | None:
+def retry_after(answer: Answer, now: datetime) -> timedelta | None:
     """How long Replicate asks us to wait, at most five minutes; None where it does not say.
 
     It is said in a header (seconds or a date), in the body's `retry_after`, or only in its sentence.
     """
-    seconds = retry_after_header(response, now)
+    seconds = retry_after_header(answer, now)
     if seconds is None:
-        body = json_of(response)
+        body = json_of(answer)
         seconds = _from_body(body if isinstance(body, dict) else {})
     return pause_of(seconds)
 

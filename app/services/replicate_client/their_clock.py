@@ -3,9 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-import httpx
-
 from app.clock import Clock
+from app.services.provider_wire.answers import Answer
 
 _MOST = timedelta(days=1)
 """A clock set to another zone's time is off by hours; what is further off is no clock."""
@@ -39,7 +38,7 @@ class TheirClock:
         """What their clock shows when ours shows `ours`."""
         return ours + (self._ahead or timedelta(0))
 
-    def learn(self, answer: httpx.Response) -> None:
+    def learn(self, answer: Answer) -> None:
         """Take the time from an answer, unless it has none, comes from a cache, or makes no sense.
 
         A late answer makes their clock seem behind, so that a search begins too early, never too late.

@@ -17,7 +17,7 @@ from app.errors import (
     ProviderUnavailableError,
 )
 from app.models import FailureCode, JsonValue
-from app.services.provider_wire.answers import is_passing, json_of
+from app.services.provider_wire.answers import Answer, is_passing, json_of
 from app.services.provider_wire.faults import TransportFault, is_transport_fault
 from app.services.provider_wire.patience import PassingFault, Patience
 from app.services.provider_wire.secrecy import Scrubber
@@ -91,7 +91,7 @@ class Wire:
         One attempt may take as long as the size needs on a slow line; none begins after the first minute.
         """
 
-        async def send(_left: float) -> httpx.Response:
+        async def send(_left: float) -> Answer:
             # The official package reads a file into memory before it sends it.
             content, headers = await file_upload(file, media_type=media_type)
             limit = self._limits.upload_of(int(headers["Content-Length"]))
@@ -150,7 +150,7 @@ class Wire:
             )
         raise self._refused_create(answer, secrets)
 
-    def _refused_create(self, answer: httpx.Response, secrets: Iterable[str]) -> ProviderError:
+    def _refused_create(self, answer: Answer, secrets: Iterable[str]) -> ProviderError:
         status = answer.status_code
         pause = retry_after(answer, self.their_clock.now())
         if status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -166,7 +166,7 @@ class Wire:
         return refusal(answer, self.scrub, secrets)
 
     async def _repeated(
-        self, what: str, send: Callable[[float], Awaitable[httpx.Response]], *, give_up_seconds: float
+        self, what: str, send: Callable[[float], Awaitable[Answer]], *, give_up_seconds: float
     ) -> object:
         """What `send` is answered; it is told how many seconds are left."""
         self._check_token()
@@ -180,7 +180,7 @@ class Wire:
 
         return await self._patience.repeated(what, ask, give_up_seconds=give_up_seconds)
 
-    def _answered(self, answer: httpx.Response) -> object:
+    def _answered(self, answer: Answer) -> object:
         if answer.is_success:
             self.their_clock.learn(answer)
             parsed = json_of(answer)

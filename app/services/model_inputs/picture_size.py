@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.errors import FieldError
 from app.models import JsonValue
@@ -89,7 +90,7 @@ def fit_size(given: Mapping[str, JsonValue], schema: InputSchema, *, as_given: b
     )
     if beyond:
         return Size({}, errors=beyond)
-    return _by_ratio(sides, asked, schema, area_name, area_given=area_given)
+    return _by_ratio(sides["width"], sides["height"], asked, schema, None if area_given else area_name)
 
 
 def _as_asked(sides: Mapping[str, int], asked: tuple[str, ...], schema: InputSchema) -> Size:
@@ -127,20 +128,15 @@ def _complaint(name: str, side: int, schema: InputSchema) -> str | None:
     return None if in_bounds and rounds else schema.complaint(name, side)
 
 
+@lru_cache(maxsize=1024)
 def _by_ratio(
-    sides: Mapping[str, int],
-    asked: tuple[str, ...],
-    schema: InputSchema,
-    area_name: str | None,
-    *,
-    area_given: bool,
+    width: int, height: int, asked: tuple[str, ...], schema: InputSchema, area_name: str | None
 ) -> Size:
-    width, height = sides["width"], sides["height"]
     ratio = nearest_ratio(width, height, schema.enum("aspect_ratio"))
     if ratio is None:
         return Size({}, ignored=asked)
     size: dict[str, JsonValue] = {"aspect_ratio": ratio}
-    if area_name is not None and not area_given:
+    if area_name is not None:
         size[area_name] = nearest_megapixels(width * height, ratio, schema.enum(area_name))
     return Size(size)
 
@@ -159,6 +155,7 @@ def nearest_megapixels(area: int, ratio: str, choices: Iterable[JsonValue]) -> J
     return min(sizes, key=lambda name: abs(sizes[name] - area))
 
 
+@lru_cache(maxsize=1024)
 def _area_name(schema: InputSchema) -> str | None:
     """The input that says how many megapixels the picture has, if there is one."""
     return next(

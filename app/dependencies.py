@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, cast
+from typing import Annotated, Generic, TypeVar, cast
 
 from fastapi import Depends, Header, Request
 
@@ -26,6 +27,8 @@ from app.services.training_sets import Datasets
 from app.services.webhook_intake import WebhookIntake
 from app.services.webhook_receivers import WebhookReceivers
 from app.turns import Turn, Turns
+
+T = TypeVar("T")
 
 _PREFERENCE = re.compile(r"\s*([a-z-]+)\s*(?:=\s*\"?([^\",;\s]*)\"?)?")
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -169,9 +172,30 @@ async def _stopping(request: Request) -> asyncio.Event:
     return cast(asyncio.Event, request.state.stopping)
 
 
-async def _turn(request: Request) -> AsyncIterator[Turn]:
-    async with await cast(Turns, request.state.turns).take() as turn:
-        yield turn
+@dataclass(frozen=True, slots=True)
+class InTurn(Generic[T]):
+    """What was read of a request when its turn had come; to be entered by whoever goes on with it."""
+
+    body: T
+    turn: Turn
+
+
+def in_turn(read: Callable[[Request], Awaitable[T]]) -> Callable[[Request], Awaitable[InTurn[T]]]:
+    """A dependency that waits for its turn before it does what `read` does.
+
+    For requests that cost work and may arrive by the hundred. Not a dependency of its own, with a clean-up,
+    which would cost a tenth of taking a request in.
+    """
+
+    async def taken(request: Request) -> InTurn[T]:
+        turn = await cast(Turns, request.state.turns).take()
+        try:
+            return InTurn(await read(request), turn)
+        except BaseException:
+            turn.over()
+            raise
+
+    return taken
 
 
 async def _idempotency_key(
@@ -266,9 +290,6 @@ MayFetchImages = Annotated[None, Depends(check_for_images)]
 
 IsProgram = Annotated[bool, Depends(NeedsScopeUnlessBrowsing())]
 """Whether a program asks, which may look at everything; a browser gets here without a key."""
-
-MyTurn = Annotated[Turn, Depends(_turn)]
-"""Leave to be taken in, when many requests arrive at once; declare it before what costs work."""
 
 Stopping = Annotated[asyncio.Event, Depends(_stopping)]
 """Set once the server is told to stop; what may last long ends then."""

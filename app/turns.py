@@ -27,10 +27,10 @@ class Turn:
             self._timer.cancel()
             turns.pass_on()
 
-    async def __aenter__(self) -> "Turn":
+    def __enter__(self) -> "Turn":
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.over()

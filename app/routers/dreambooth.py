@@ -11,11 +11,12 @@ from app.dependencies import (
     GUARDED_TRAIN,
     DatasetsDep,
     IdempotencyKey,
+    InTurn,
     Jobs,
-    MyTurn,
     ReplicateWordsDep,
     SyncWait,
     WebhookReceiversDep,
+    in_turn,
     upload_limit,
 )
 from app.errors import (
@@ -39,7 +40,7 @@ _FILE = "file"
 TrainModel = Annotated[
     BodyWithFiles[TrainModelIn], Depends(body_with_files_of(TrainModelIn, _FILE, limit=upload_limit))
 ]
-RunModel = Annotated[RunModelIn, Depends(body_of(RunModelIn))]
+RunModel = Annotated[InTurn[RunModelIn], Depends(in_turn(body_of(RunModelIn)))]
 PredictionUrl = Annotated[
     str,
     Query(
@@ -113,8 +114,7 @@ async def train_model(
 )
 async def run_model(
     request: Request,
-    turn: MyTurn,
-    body: RunModel,
+    asked: RunModel,
     jobs: Jobs,
     words: ReplicateWordsDep,
     receivers: WebhookReceiversDep,
@@ -122,10 +122,12 @@ async def run_model(
     wait: SyncWait,
 ) -> Response:
     """The prediction, in Replicate's shape; its `output` are permanent addresses of this service."""
-    if body.webhook_url is not None:
-        await receivers.check(body.webhook_url)
-    model = await words.model(body.version) if body.version is not None else None
-    job = await jobs.generate(body.to_request(model), idempotency_key=key, wait=wait, under_way=turn.over)
+    body = asked.body
+    with asked.turn as turn:
+        if body.webhook_url is not None:
+            await receivers.check(body.webhook_url)
+        model = await words.model(body.version) if body.version is not None else None
+        job = await jobs.generate(body.to_request(model), idempotency_key=key, wait=wait, under_way=turn.over)
     prediction = PredictionOut.of(job, base_url=str(request.base_url))
     return answer(prediction, 200 if job.status.is_final else 202, {"Location": prediction.urls.get})
 

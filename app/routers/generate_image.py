@@ -5,7 +5,15 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.dependencies import GUARDED_GENERATE, IdempotencyKey, Jobs, MyTurn, SyncWait, WebhookReceiversDep
+from app.dependencies import (
+    GUARDED_GENERATE,
+    IdempotencyKey,
+    InTurn,
+    Jobs,
+    SyncWait,
+    WebhookReceiversDep,
+    in_turn,
+)
 from app.errors import FieldError, InvalidRequestError, JobFailedError
 from app.models import JobStatus
 from app.problem_details import problems
@@ -16,7 +24,10 @@ from app.schemas.jobs import JobOut
 
 router = APIRouter(tags=["images"], dependencies=GUARDED_GENERATE)
 
-Body = Annotated[GenerateImageIn, Depends(body_of(GenerateImageIn, limit=BODY_LIMIT_WITH_PICTURES))]
+Asked = Annotated[
+    InTurn[GenerateImageIn],
+    Depends(in_turn(body_of(GenerateImageIn, limit=BODY_LIMIT_WITH_PICTURES))),
+]
 
 
 @router.post("/generate-image", include_in_schema=False)
@@ -41,17 +52,18 @@ Body = Annotated[GenerateImageIn, Depends(body_of(GenerateImageIn, limit=BODY_LI
 )
 async def generate_image(
     request: Request,
-    turn: MyTurn,
-    body: Body,
+    asked: Asked,
     jobs: Jobs,
     receivers: WebhookReceiversDep,
     key: IdempotencyKey,
     wait: SyncWait,
 ) -> Response:
     """The answer comes when the pictures are on the service's own disk, for good."""
-    if body.webhook_url is not None:
-        await receivers.check(body.webhook_url)
-    job = await jobs.generate(body.to_request(), idempotency_key=key, wait=wait, under_way=turn.over)
+    body = asked.body
+    with asked.turn as turn:
+        if body.webhook_url is not None:
+            await receivers.check(body.webhook_url)
+        job = await jobs.generate(body.to_request(), idempotency_key=key, wait=wait, under_way=turn.over)
     if job.status is JobStatus.SUCCEEDED and wait is not None:
         return answer(GenerateImageOut.of(job))
     return accepted(request, job, queue_place=await jobs.place(job))

@@ -11,11 +11,12 @@ from app.dependencies import (
     DatasetsDep,
     IdempotencyKey,
     Images,
+    InTurn,
     Jobs,
-    MyTurn,
     ServerZipsDep,
     SyncWait,
     WebhookReceiversDep,
+    in_turn,
 )
 from app.errors import FieldError, InvalidRequestError
 from app.models import JobStatus
@@ -28,7 +29,9 @@ from app.schemas.replicate_shapes import TrainingOut
 
 router = APIRouter(tags=["image service"])
 
-OneImage = Annotated[OneImageIn, Depends(body_of(OneImageIn, limit=BODY_LIMIT_WITH_PICTURES))]
+OneImage = Annotated[
+    InTurn[OneImageIn], Depends(in_turn(body_of(OneImageIn, limit=BODY_LIMIT_WITH_PICTURES)))
+]
 ImageTrain = Annotated[ImageTrainIn, Depends(body_of(ImageTrainIn))]
 
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -55,8 +58,7 @@ _PICTURE = {kind: _BINARY for kind in ("image/webp", "image/png", "image/jpeg")}
 )
 async def generate_one_image(
     request: Request,
-    turn: MyTurn,
-    body: OneImage,
+    asked: OneImage,
     jobs: Jobs,
     images: Images,
     receivers: WebhookReceiversDep,
@@ -64,9 +66,11 @@ async def generate_one_image(
     wait: SyncWait,
 ) -> Response:
     """The picture itself, which also stays under its permanent address."""
-    if body.webhook_url is not None:
-        await receivers.check(body.webhook_url)
-    job = await jobs.generate(body.to_request(), idempotency_key=key, wait=wait, under_way=turn.over)
+    body = asked.body
+    with asked.turn as turn:
+        if body.webhook_url is not None:
+            await receivers.check(body.webhook_url)
+        job = await jobs.generate(body.to_request(), idempotency_key=key, wait=wait, under_way=turn.over)
     if job.status is not JobStatus.SUCCEEDED or wait is None:
         return accepted(request, job, queue_place=await jobs.place(job))
     stored = await images.open(job.images[0].name, width=None)

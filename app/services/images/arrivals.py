@@ -60,7 +60,7 @@ class Arrivals:
 
     async def bring(self, job_id: str, position: int, url: str, download: Download) -> Image:
         """Put the picture at `url` on disk; raises `DownloadError`."""
-        async with await self._turns.take() as turn:
+        with await self._turns.take() as turn:
             return await self._brought(job_id, position, download(url), turn)
 
     async def _brought(self, job_id: str, position: int, body: AsyncIterator[bytes], turn: Turn) -> Image:

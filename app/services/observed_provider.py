@@ -1,11 +1,12 @@
 """Any provider, with every call to it timed, counted and traced."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
+from types import TracebackType
 from typing import Protocol, TypeVar
 
 from opentelemetry import trace
@@ -141,26 +142,12 @@ class ObservedProvider:
     def read_webhook(self, body: bytes) -> WebhookNews:
         return self._provider.read_webhook(body)
 
-    @contextmanager
-    def _call(self, name: str) -> Iterator[None]:
-        call = _Call(self.name, name, self._numbers)
-        began = perf_counter()
-        try:
-            if call.span.is_recording():
-                with trace.use_span(call.span, record_exception=False, set_status_on_exception=False):
-                    yield
-            else:
-                yield
-        except BaseException as exc:
-            call.went_wrong(exc)
-            raise
-        finally:
-            call.seconds = perf_counter() - began
-            call.end()
+    def _call(self, name: str) -> "_Call":
+        return _Call(self.name, name, self._numbers)
 
 
 class _Call:
-    """One call: its time, its span, what came of it."""
+    """One call: its time, its span, what came of it. As a context manager, all of that by itself."""
 
     def __init__(self, provider: str, name: str, numbers: CallNumbers) -> None:
         self.span = _tracer.start_span(f"{provider} {name}", kind=SpanKind.CLIENT)
@@ -169,6 +156,23 @@ class _Call:
         self._name = name
         self._numbers = numbers
         self._outcome = Outcome.OK
+        self._began = perf_counter()
+        self._current: AbstractContextManager[object] | None = None
+
+    def __enter__(self) -> None:
+        if self.span.is_recording():
+            self._current = trace.use_span(self.span, record_exception=False, set_status_on_exception=False)
+            self._current.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._current is not None:
+            self._current.__exit__(kind, error, traceback)
+        if error is not None:
+            self.went_wrong(error)
+        self.seconds = perf_counter() - self._began
+        self.end()
 
     async def timed(self, work: Awaitable[T]) -> T:
         """Wait for `work`; only this counts as the time that the provider took."""

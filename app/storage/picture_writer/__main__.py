@@ -7,12 +7,16 @@ import errno
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.storage.folder_flushes import FolderFlush
 from app.storage.incoming_file import IncomingFile
 from app.storage.picture_writer.messages import LARGEST_BODY, ORDER_BYTES, Order, Receipt
+
+FLUSHED_AT_ONCE = 4
+"""How many pictures are flushed at the same time, since the disk takes several for the price of one."""
 
 MOST_TOGETHER = 16
 """How many pictures that wait already share one flush of the folder."""
@@ -40,6 +44,7 @@ class _Desk:
         self._connection = connection
         self._folder = folder
         self._flush = FolderFlush(folder)
+        self._threads = ThreadPoolExecutor(FLUSHED_AT_ONCE)
         self._memory = memoryview(bytearray(ORDER_BYTES + _LONGEST_NAME + LARGEST_BODY))
 
     def serve(self) -> None:
@@ -72,12 +77,8 @@ class _Desk:
     def _publish(self, pictures: list[_Picture]) -> None:
         if not pictures:
             return
-        for picture in pictures:
-            try:
-                if picture.file is not None:
-                    picture.file.publish(picture.name)
-            except OSError as exc:
-                _failed(picture, exc)
+        for _ in self._threads.map(_published, pictures):
+            pass
         try:
             self._flush()
         except OSError as exc:
@@ -101,6 +102,14 @@ class _Desk:
             return bool(self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except BlockingIOError:
             return False
+
+
+def _published(picture: _Picture) -> None:
+    try:
+        if picture.file is not None:
+            picture.file.publish(picture.name)
+    except OSError as exc:
+        _failed(picture, exc)
 
 
 def _failed(picture: _Picture, exc: OSError) -> None:

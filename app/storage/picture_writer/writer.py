@@ -44,21 +44,22 @@ class PictureWriter:
         """The SHA-256 of the picture, once it is on disk under its name. Raises `OSError`."""
         self._under_way += 1
         try:
-            if self._helper is None and self._under_way >= MANY:
+            helper = self._helper
+            if self._under_way >= MANY and (helper is None or helper.is_gone):
                 self._want_help()
-            if self._helper is not None and len(body) <= LARGEST_BODY:
+            if helper is not None and len(body) <= LARGEST_BODY:
                 with suppress(_HelperGoneError):
-                    return await self._helper.put(name, body)
+                    return await helper.put(name, body)
             return await asyncio.to_thread(self._put, name, body)
         finally:
             self._under_way -= 1
 
     async def aclose(self) -> None:
         """Let the process finish what it has, and end it."""
+        self._not_before = float("inf")
         if self._start is not None:
             await self._start
         if self._helper is not None:
-            self._not_before = float("inf")
             await self._helper.aclose()
 
     def _put(self, name: str, body: bytes) -> str:
@@ -73,16 +74,12 @@ class PictureWriter:
 
     async def _start_helper(self) -> None:
         try:
-            self._helper = await _Helper.started(self._folder, self._forget_helper)
+            self._helper = await _Helper.started(self._folder, self._leave_alone)
         except (OSError, NotImplementedError) as exc:
             logger.warning("Pictures are written by threads, as no process could be started: %s", exc)
             self._leave_alone()
         finally:
             self._start = None
-
-    def _forget_helper(self) -> None:
-        self._helper = None
-        self._leave_alone()
 
     def _leave_alone(self) -> None:
         self._not_before = max(self._not_before, asyncio.get_running_loop().time() + LEFT_ALONE_SECONDS)
@@ -126,9 +123,14 @@ class _Helper(asyncio.Protocol):
         await asyncio.get_running_loop().create_connection(lambda: helper, sock=ours)
         return helper
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection to it has ended."""
+        return self._end.done()
+
     async def put(self, name: str, body: bytes) -> str:
         """Like `PictureWriter.put`; raises `_HelperGoneError` where that is not known."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self._closing or self._transport.is_closing():
             raise _HelperGoneError
         self._number += 1
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -139,10 +141,15 @@ class _Helper(asyncio.Protocol):
         return await answer
 
     async def aclose(self) -> None:
-        """Send what has yet to be sent, then wait for the end of the process."""
+        """Let it finish what it was given, then wait for its end."""
         self._closing = True
-        if self._transport is not None:
-            self._transport.close()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await asyncio.shield(self._end)
+        except TimeoutError:
+            self._process.kill()
         await (await self._end)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tests.endtoend.processes import Server, free_port
 from tests.endtoend.proxy import Proxy
+from tests.picture_writers import picture_writers
 
 FINAL = {"succeeded", "failed", "canceled"}
 
@@ -115,6 +116,14 @@ class Machine:
                 if (await self.counts())[name] >= number:
                     return
                 await asyncio.sleep(0.05)
+
+    async def picture_writer(self) -> int:
+        """The id of the process that writes the service's pictures, once there is one."""
+        async with asyncio.timeout(30):
+            while True:
+                for pid in picture_writers(self._directory / "generated_images"):
+                    return pid
+                await asyncio.sleep(0.02)
 
     async def versions(self, model: str) -> list[str]:
         """The versions of a model at the provider, as `owner/name:id`."""

@@ -19,6 +19,7 @@ class Course(Enum):
     PASS = auto()
     LOSE_REQUEST = auto()
     LOSE_ANSWER = auto()
+    HOLD_ANSWER = auto()
 
 
 Rule: TypeAlias = Callable[[str, bytes], Course]
@@ -31,12 +32,14 @@ def let_pass(_call: str, _body: bytes) -> Course:
 
 
 class Proxy:
-    """Passes requests on to `target`, but for those that `rule` loses: they are never answered."""
+    """Passes requests on to `target`, but for those that `rule` loses, which are never answered, or holds."""
 
     def __init__(self, target: str) -> None:
         self.rule: Rule = let_pass
         self.lost_requests = 0
         self.lost_answers = 0
+        self.held_answers = 0
+        self._go_on = asyncio.Event()
         self._target = target
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._handle)
@@ -57,6 +60,10 @@ class Proxy:
         if self._session is not None:
             await self._session.close()
 
+    def go_on(self) -> None:
+        """Give all answers that were held, and hold none any more."""
+        self._go_on.set()
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         course = self.rule(f"{request.method} {request.path}", body)
@@ -75,6 +82,9 @@ class Proxy:
         if course is Course.LOSE_ANSWER:
             self.lost_answers += 1
             await _never()
+        if course is Course.HOLD_ANSWER:
+            self.held_answers += 1
+            await self._go_on.wait()
         return web.Response(status=answer.status, body=content, headers=_passed_on(answer.headers))
 
 

@@ -1,6 +1,8 @@
 """Generations outlive the service: whenever it dies, no picture is lost and none is paid for twice."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -64,6 +66,22 @@ async def test_generations_survive_a_kill_between_their_create_and_its_answer(
     await second.check_pictures(jobs)
     counts = await machine.counts()
     assert (counts["predictions"], counts["creates_received"]) == (30, 30)
+
+
+async def test_generations_survive_a_kill_of_the_process_that_writes_pictures(machine: Machine) -> None:
+    way = await machine.start_sandbox(pace=0)
+    way.rule = lambda call, _: Course.HOLD_ANSWER if call.startswith(DOWNLOADS) else Course.PASS
+    service = await machine.start_service()
+    asking = asyncio.gather(*(service.generate(f"a fox, number {n}", waits=True) for n in range(60)))
+    await until(lambda: way.held_answers == 60)
+    way.go_on()
+    os.kill(await machine.picture_writer(), signal.SIGKILL)
+    assert [answer and answer.status_code for answer in await asking] == [200] * 60
+    jobs = await service.all_succeeded(60)
+    await service.check_pictures(jobs)
+    assert "The process that writes pictures ended" in service.server.log.read_text()
+    counts = await machine.counts()
+    assert (counts["predictions"], counts["creates_received"]) == (60, 60)
 
 
 async def test_generations_survive_a_kill_while_their_pictures_are_fetched(

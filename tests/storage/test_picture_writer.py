@@ -19,6 +19,7 @@ from blockbuster import blockbuster_ctx
 from app.storage.folder_flushes import FolderFlush
 from app.storage.picture_writer.messages import LARGEST_BODY, Order, Receipt
 from app.storage.picture_writer.writer import MANY, PictureWriter
+from tests.picture_writers import picture_writers
 
 SECONDS = 20
 BODIES = {f"picture_{number}.webp": os.urandom(50_000 + number) for number in range(40)}
@@ -63,18 +64,7 @@ async def writer(folder: Path) -> AsyncIterator[PictureWriter]:
 def helpers(folder: Path) -> Helpers:
     """The processes that write into the folder."""
 
-    def found() -> list[int]:
-        pids = []
-        for entry in Path("/proc").iterdir():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
-            except OSError:  # It ended while we looked.
-                continue
-            if b"app.storage.picture_writer" in words and os.fsencode(folder) in words:
-                pids.append(int(entry.name))
-        return pids
-
-    return found
+    return lambda: picture_writers(folder)
 
 
 @pytest.fixture

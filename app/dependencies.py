@@ -51,7 +51,7 @@ class NeedsScopeOfJob:
 
     async def __call__(self, request: Request) -> Caller:
         caller = await _access(request).check(_peer(request), request.headers, Scope.READ)
-        job = await (await _job_service(request)).get(request.path_params["job_id"])
+        job = await (await job_service(request)).get(request.path_params["job_id"])
         caller.must_hold(Scope.GENERATE if job.kind is JobKind.GENERATION else Scope.TRAIN)
         return caller
 
@@ -90,7 +90,7 @@ def _peer(request: Request) -> str | None:
     return client[0] if client else None
 
 
-async def _job_service(request: Request) -> JobService:
+async def job_service(request: Request) -> JobService:
     return cast(JobService, request.state.jobs)
 
 
@@ -118,7 +118,7 @@ async def _notifier(request: Request) -> Notifier:
     return cast(Notifier, request.state.notifier)
 
 
-async def _webhook_receivers(request: Request) -> WebhookReceivers:
+async def webhook_receivers(request: Request) -> WebhookReceivers:
     return cast(WebhookReceivers, request.state.webhook_receivers)
 
 
@@ -154,7 +154,7 @@ async def images_are_private(request: Request) -> bool:
     return _access(request).images_are_private
 
 
-async def _sync_wait(
+async def sync_wait(
     request: Request,
     prefer: Annotated[
         str | None,
@@ -198,7 +198,7 @@ def in_turn(read: Callable[[Request], Awaitable[T]]) -> Callable[[Request], Awai
     return taken
 
 
-async def _idempotency_key(
+async def idempotency_key(
     key: Annotated[
         str | None,
         Header(
@@ -237,14 +237,14 @@ def prefers_async(request: Request) -> bool:
     return "respond-async" in request.headers.get("prefer", "").lower()
 
 
-Jobs = Annotated[JobService, Depends(_job_service)]
+Jobs = Annotated[JobService, Depends(job_service)]
 Images = Annotated[ImageService, Depends(image_service)]
 DatasetsDep = Annotated[Datasets, Depends(_datasets)]
 FineTunesDep = Annotated[FineTunes, Depends(_fine_tunes)]
 FineTuneLibraries = Annotated[Mapping[str, FineTuneLibrary], Depends(_fine_tune_libraries)]
 TrainingCostsDep = Annotated[TrainingCosts, Depends(_training_costs)]
 NotifierDep = Annotated[Notifier, Depends(_notifier)]
-WebhookReceiversDep = Annotated[WebhookReceivers, Depends(_webhook_receivers)]
+WebhookReceiversDep = Annotated[WebhookReceivers, Depends(webhook_receivers)]
 WebhookIntakeDep = Annotated[WebhookIntake, Depends(_webhook_intake)]
 ServerZipsDep = Annotated[ServerZips, Depends(_server_zips)]
 ReplicateWordsDep = Annotated[ReplicateWords, Depends(_replicate_words)]
@@ -261,7 +261,9 @@ ImagesArePrivate = Annotated[bool, Depends(images_are_private)]
 GUARDED_READ = [Depends(Needs(Scope.READ))]
 """For all routes of a router, as its `dependencies`: callers that may look at everything."""
 
-GUARDED_GENERATE = [Depends(Needs(Scope.GENERATE))]
+may_generate = Needs(Scope.GENERATE)
+
+GUARDED_GENERATE = [Depends(may_generate)]
 """Likewise: callers that may make pictures."""
 
 GUARDED_TRAIN = [Depends(Needs(Scope.TRAIN))]
@@ -294,10 +296,10 @@ IsProgram = Annotated[bool, Depends(NeedsScopeUnlessBrowsing())]
 Stopping = Annotated[asyncio.Event, Depends(_stopping)]
 """Set once the server is told to stop; what may last long ends then."""
 
-SyncWait = Annotated[timedelta | None, Depends(_sync_wait)]
+SyncWait = Annotated[timedelta | None, Depends(sync_wait)]
 """How long to keep this caller waiting; None: answer as soon as the job is recorded."""
 
-IdempotencyKey = Annotated[str | None, Depends(_idempotency_key)]
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]
 
 
 def upload_limit(request: Request) -> int:

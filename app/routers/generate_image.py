@@ -1,8 +1,10 @@
 """`/generate-image/`: pictures from a prompt."""
 
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from app.dependencies import (
@@ -12,7 +14,12 @@ from app.dependencies import (
     Jobs,
     SyncWait,
     WebhookReceiversDep,
+    idempotency_key,
     in_turn,
+    job_service,
+    may_generate,
+    sync_wait,
+    webhook_receivers,
 )
 from app.errors import FieldError, InvalidRequestError, JobFailedError
 from app.models import JobStatus
@@ -22,12 +29,34 @@ from app.routers.answers import NO_SUCH_MODEL, accepted, answer
 from app.schemas.generation import GenerateImageIn, GenerateImageOut
 from app.schemas.jobs import JobOut
 
-router = APIRouter(tags=["images"], dependencies=GUARDED_GENERATE)
+_asked = in_turn(body_of(GenerateImageIn, limit=BODY_LIMIT_WITH_PICTURES))
+Asked = Annotated[InTurn[GenerateImageIn], Depends(_asked)]
 
-Asked = Annotated[
-    InTurn[GenerateImageIn],
-    Depends(in_turn(body_of(GenerateImageIn, limit=BODY_LIMIT_WITH_PICTURES))),
-]
+
+class _GenerateRoute(APIRoute):
+    """Answers past FastAPI's handling of dependencies, which costs a sixth of taking a request in.
+
+    What the routes declare describes them. Whoever gives them a further dependency has to call it in
+    `_generate` too.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return _generate
+
+
+async def _generate(request: Request) -> Response:
+    await may_generate(request)
+    return await generate_image(
+        request,
+        await _asked(request),
+        await job_service(request),
+        await webhook_receivers(request),
+        await idempotency_key(request.headers.get("idempotency-key")),
+        await sync_wait(request, request.headers.get("prefer")),
+    )
+
+
+router = APIRouter(tags=["images"], dependencies=GUARDED_GENERATE, route_class=_GenerateRoute)
 
 
 @router.post("/generate-image", include_in_schema=False)

@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
+from app.dependencies import idempotency_key, job_service, may_generate, sync_wait, webhook_receivers
 from app.errors import JobFailedError, ProviderUnavailableError
 from app.models import GenerationRequest, JobStatus
+from app.routers import generate_image
 from tests.routers.stand_ins import GENERATION, PAINTED, StandInJobs
 
 
@@ -242,3 +245,13 @@ async def test_the_description_offers_form_and_json(edge: httpx.AsyncClient) -> 
     }
     assert "default" not in fields["seed"]
     assert "/generate-image" not in description["paths"]
+
+
+def test_what_the_routes_declare_is_what_they_call() -> None:
+    for route in generate_image.router.routes:
+        assert isinstance(route, APIRoute)
+        declared = [dependency.call for dependency in route.dependant.dependencies]
+        called = {may_generate, job_service, webhook_receivers, idempotency_key, sync_wait}
+        # And the body, which comes with its turn.
+        assert called < set(declared)
+        assert len(declared) == len(called) + 1

@@ -1,6 +1,5 @@
 """The aiohttp transport on real sockets: how its faults look decides what is said of an order."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,6 +9,7 @@ from app.errors import ProviderAnswerLostError, ProviderUnavailableError
 from app.models import JobStatus
 from app.services.provider import Report
 from app.services.provider_wire.aiohttp_transport import ProviderTransport
+from tests.answering import answering, nowhere
 from tests.services.bfl_client.conftest import Build
 from tests.services.bfl_client.scripted import KEY, ORDER
 
@@ -21,20 +21,10 @@ async def transport() -> AsyncIterator[httpx.AsyncBaseTransport]:
 
 
 async def created(build: Build, answer: bytes) -> tuple[Report, bytes]:
-    """Order from a server that reads a request, sends `answer` and hangs up."""
-    received = b""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal received
-        received = await reader.readuntil(b"}")
-        writer.write(answer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
-        report = await build(base_url=f"http://127.0.0.1:{port}").create(ORDER, wait=None, secrets={})
-    return report, received
+    """Order from a server that gives this answer; what it received."""
+    async with answering(answer, to=b"}") as server:
+        report = await build(base_url=server.address).create(ORDER, wait=None, secrets={})
+    return report, server.received
 
 
 async def test_an_order_reaches_a_server(build: Build) -> None:
@@ -57,9 +47,5 @@ async def test_a_server_that_hangs_up_may_have_run_it(build: Build, answer: byte
 
 
 async def test_a_server_that_is_not_there_has_not_run_it(build: Build) -> None:
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
     with pytest.raises(ProviderUnavailableError):
-        await build(base_url=f"http://127.0.0.1:{port}").create(ORDER, wait=None, secrets={})
+        await build(base_url=await nowhere()).create(ORDER, wait=None, secrets={})

@@ -1,6 +1,5 @@
 """The aiohttp transport on real sockets: how its faults look decides whether a create is sent again."""
 
-import asyncio
 import gzip
 
 import httpx
@@ -9,7 +8,7 @@ import pytest
 from app.errors import DownloadError, ProviderAnswerLostError, ProviderUnavailableError
 from app.models import JobKind, JobStatus, Order
 from app.services.provider_wire.aiohttp_transport import ProviderTransport
-from app.services.replicate_client import ReplicateClient
+from tests.answering import answering, nowhere
 from tests.services.replicate_client.conftest import Build
 
 ORDER = Order("replicate", JobKind.GENERATION, "owner/name", None, {"prompt": "a cat"}, expected_outputs=1)
@@ -20,53 +19,33 @@ def transport() -> httpx.AsyncBaseTransport:
     return ProviderTransport()
 
 
-async def created(build: Build, answer: bytes) -> tuple[ReplicateClient, bytes]:
-    """Create against a server that reads a request, sends `answer` and hangs up."""
-    received = b""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal received
-        received = await reader.readuntil(b"}}")
-        writer.write(answer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    client = build(base_url=f"http://127.0.0.1:{port}/v1")
-    async with server:
-        report = await client.create(ORDER, wait=None, secrets={})
+async def created(build: Build, answer: bytes) -> bytes:
+    """Create against a server that gives this answer; what it received."""
+    async with answering(answer, to=b"}}") as server:
+        report = await build(base_url=f"{server.address}/v1").create(ORDER, wait=None, secrets={})
     assert report.status is JobStatus.STARTING
-    return client, received
+    return server.received
 
 
 async def downloaded(build: Build, answer: bytes) -> tuple[list[bytes], bytes]:
-    """The pieces of a picture from a server that reads a request, sends `answer` and hangs up."""
-    received = b""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal received
-        received = await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    client = build(base_url=f"{address}/v1")
-    async with server:
-        return [piece async for piece in client.download(f"{address}/xezq/out-0.webp")], received
+    """The pieces of a picture from a server that gives this answer, and what it received."""
+    async with answering(answer, to=b"\r\n\r\n") as server:
+        client = build(base_url=f"{server.address}/v1")
+        pieces = [piece async for piece in client.download(f"{server.address}/xezq/out-0.webp")]
+    return pieces, server.received
 
 
 async def test_a_create_reaches_a_server(build: Build) -> None:
     body = b'{"id": "abc", "status": "starting"}'
     answer = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    _, received = await created(build, answer)
+    received = await created(build, answer)
     assert received.startswith(b"POST /v1/models/owner/name/predictions HTTP/1.1\r\n")
 
 
 async def test_an_answer_may_come_compressed(build: Build) -> None:
     body = gzip.compress(b'{"id": "abc", "status": "starting"}')
     head = b"HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
-    _, received = await created(build, head + body)
+    received = await created(build, head + body)
     assert b"\r\nAccept-Encoding: gzip, deflate\r\n" in received
 
 
@@ -86,12 +65,8 @@ async def test_a_server_that_hangs_up_may_have_run_it(build: Build, answer: byte
 
 
 async def test_a_server_that_is_not_there_has_not_run_it(build: Build) -> None:
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
     with pytest.raises(ProviderUnavailableError):
-        await build(base_url=f"http://127.0.0.1:{port}/v1").create(ORDER, wait=None, secrets={})
+        await build(base_url=f"{await nowhere()}/v1").create(ORDER, wait=None, secrets={})
 
 
 @pytest.mark.parametrize("size", [200_000, 3_000_000])
@@ -127,10 +102,7 @@ async def test_what_is_no_whole_picture_is_none(build: Build, answer: bytes, gon
 
 
 async def test_a_picture_on_a_server_that_is_not_there_may_come_later(build: Build) -> None:
-    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    server.close()
-    await server.wait_closed()
+    address = await nowhere()
     with pytest.raises(DownloadError, match="could not be fetched") as caught:
         await anext(build(base_url=f"{address}/v1").download(f"{address}/xezq/out-0.webp"))
     assert not caught.value.gone

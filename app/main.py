@@ -4,6 +4,7 @@ import asyncio
 import gc
 import importlib
 import logging
+import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from app.api_description import complete_description
 from app.clock import Clock, SystemClock
@@ -377,6 +379,9 @@ def _access(settings: Settings, known_keys: KnownKeys) -> Access:
 
 async def _warm_up() -> None:
     """Load in a thread what only the first generation needs; nobody waits for it."""
+    # FastAPI silences this while it prepares a route for its first request. Warnings are the same for all
+    # threads, and modules that are being imported switch back to how they found them.
+    warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
     for module in ("replicate", "jsonschema", "PIL.Image"):
         await asyncio.to_thread(importlib.import_module, module)
 

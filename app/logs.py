@@ -28,8 +28,6 @@ _SECRET = re.compile(
 _STRUCK_OUT = "[hidden]"
 _SHORTEST_SECRET = 8
 _MOMENT_SECONDS = 0.05
-_NOT_SHOWN = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
-"""Switches for what records hold besides; finding it out is half of what a record costs."""
 
 
 @contextmanager
@@ -48,7 +46,6 @@ def logs_kept(
     servers = [logging.getLogger(name) for name in (*_SERVER, _SERVERS_ACCESS_LOG)]
     levels = [(logger, logger.level) for logger in (ours, access)]
     owners = [(logger, logger.handlers, logger.propagate) for logger in servers]
-    switches = {name: getattr(logging, name) for name in _NOT_SHOWN if hasattr(logging, name)}
     of_another_block = [known for known in root.handlers if isinstance(known, _ToStandardError)]
     for known in of_another_block:
         root.removeHandler(known)
@@ -59,13 +56,9 @@ def logs_kept(
         logger.handlers = []
         # With no handler to be found, uvicorn leaves its access log; ours says the same and more.
         logger.propagate = logger.name != _SERVERS_ACCESS_LOG
-    for name in switches:
-        setattr(logging, name, False)
     try:
         yield
     finally:
-        for name, before_us in switches.items():
-            setattr(logging, name, before_us)
         root.removeHandler(handler)
         handler.flush()
         for known in of_another_block:

@@ -104,16 +104,6 @@ def test_secrets_are_struck_out(text: str, left: str) -> None:
     assert Scrubber(["hunter2hunter2", "short"])(text) == left
 
 
-def test_records_hold_nothing_that_costs_and_no_line_shows() -> None:
-    def made() -> logging.LogRecord:
-        return logging.LogRecord("app", logging.INFO, "", 0, "done", None, None)
-
-    with logs_kept(json_lines=False, level="INFO"):
-        assert (made().threadName, made().process, made().processName) == (None, None, None)
-    assert made().threadName == "MainThread"
-    assert made().process is not None
-
-
 def test_libraries_are_heard_from_warnings_on(capsys: pytest.CaptureFixture[str]) -> None:
     with logs_kept(json_lines=False, level="DEBUG"):
         logging.getLogger("httpx").info("HTTP Request: GET https://example.com")

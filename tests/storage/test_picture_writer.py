@@ -17,7 +17,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 
 from app.storage.folder_flushes import FolderFlush
-from app.storage.picture_writer.messages import LARGEST_BODY, Order, Receipt
+from app.storage.picture_writer.messages import LARGEST_BODY, Parcel, Receipt
 from app.storage.picture_writer.writer import MANY, PictureWriter
 from tests.picture_writers import picture_writers
 
@@ -257,8 +257,8 @@ def test_a_picture_that_breaks_off_is_not_written(folder: Path, kept: int) -> No
     command = [sys.executable, "-m", "app.storage.picture_writer", str(folder)]
     with ours, subprocess.Popen(command, stdin=theirs.fileno(), cwd=Path(__file__).parents[2]) as process:
         theirs.close()
-        whole = Order(1, 6, 30).packed() + b"a.webp" + bytes(30)
-        broken = Order(2, 6, 30).packed() + b"b.webp" + bytes(30)
+        whole = Parcel(1, 6, 30).packed() + b"a.webp" + bytes(30)
+        broken = Parcel(2, 6, 30).packed() + b"b.webp" + bytes(30)
         ours.sendall(whole + broken[:kept])
         ours.shutdown(socket.SHUT_WR)
         receipts = ours.recv(1000, socket.MSG_WAITALL)

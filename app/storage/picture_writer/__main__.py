@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.storage.folder_flushes import FolderFlush
 from app.storage.incoming_file import IncomingFile
-from app.storage.picture_writer.messages import LARGEST_BODY, ORDER_BYTES, Order, Receipt
+from app.storage.picture_writer.messages import LARGEST_BODY, PARCEL_BYTES, Parcel, Receipt
 
 FLUSHED_AT_ONCE = 4
 """How many pictures are flushed at the same time, since the disk takes several for the price of one."""
@@ -45,7 +45,7 @@ class _Desk:
         self._folder = folder
         self._flush = FolderFlush(folder)
         self._threads = ThreadPoolExecutor(FLUSHED_AT_ONCE)
-        self._memory = memoryview(bytearray(ORDER_BYTES + _LONGEST_NAME + LARGEST_BODY))
+        self._memory = memoryview(bytearray(PARCEL_BYTES + _LONGEST_NAME + LARGEST_BODY))
 
     def serve(self) -> None:
         """Return when the other side has gone; what had come whole is on disk then."""
@@ -58,18 +58,18 @@ class _Desk:
         self._publish(pictures)
 
     def _next(self) -> _Picture | None:
-        head = self._read(ORDER_BYTES)
+        head = self._read(PARCEL_BYTES)
         if head is None:
             return None
-        order = Order.of(head)
-        content = self._read(order.name_bytes + order.body_bytes)
+        parcel = Parcel.of(head)
+        content = self._read(parcel.name_bytes + parcel.body_bytes)
         if content is None:
             return None
-        picture = _Picture(order.number, bytes(content[: order.name_bytes]).decode())
+        picture = _Picture(parcel.number, bytes(content[: parcel.name_bytes]).decode())
         try:
             # The folder's own flush comes once for all that are published together.
             picture.file = IncomingFile(self._folder, lambda: None)
-            picture.file.write(content[order.name_bytes :])
+            picture.file.write(content[parcel.name_bytes :])
         except OSError as exc:
             _failed(picture, exc)
         return picture

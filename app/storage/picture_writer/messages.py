@@ -6,15 +6,15 @@ from struct import Struct
 LARGEST_BODY = 2 * 1024 * 1024
 """Bytes of the largest picture that is handed over; what is larger is written by threads."""
 
-_ORDER = Struct("<QHI")  # number, bytes of the name, bytes of the body
+_PARCEL = Struct("<QHI")  # number, bytes of the name, bytes of the body
 _RECEIPT = Struct("<Qi32s")  # number, errno or 0, SHA-256
 
-ORDER_BYTES = _ORDER.size
+PARCEL_BYTES = _PARCEL.size
 RECEIPT_BYTES = _RECEIPT.size
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Parcel:
     """What comes before a picture: its number, and how long its name and its body are."""
 
     number: int
@@ -23,12 +23,12 @@ class Order:
 
     def packed(self) -> bytes:
         """As it is sent; name and body follow."""
-        return _ORDER.pack(self.number, self.name_bytes, self.body_bytes)
+        return _PARCEL.pack(self.number, self.name_bytes, self.body_bytes)
 
     @classmethod
-    def of(cls, packed: bytes | memoryview) -> "Order":
+    def of(cls, packed: bytes | memoryview) -> "Parcel":
         """What was sent."""
-        return cls(*_ORDER.unpack(packed))
+        return cls(*_PARCEL.unpack(packed))
 
 
 @dataclass(frozen=True, slots=True)

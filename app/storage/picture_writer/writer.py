@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.storage.incoming_file import IncomingFile
-from app.storage.picture_writer.messages import LARGEST_BODY, RECEIPT_BYTES, Order, Receipt
+from app.storage.picture_writer.messages import LARGEST_BODY, RECEIPT_BYTES, Parcel, Receipt
 
 MANY = 6
 """How many pictures at once are more than threads are good for."""
@@ -136,7 +136,7 @@ class _Helper(asyncio.Protocol):
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting[self._number] = answer
         encoded = name.encode()
-        head = Order(self._number, len(encoded), len(body)).packed()
+        head = Parcel(self._number, len(encoded), len(body)).packed()
         self._transport.writelines([head + encoded, body])
         return await answer
 
